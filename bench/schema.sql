@@ -1,0 +1,16 @@
+-- What the native twin and the FastAPI contender store their todos in. It is
+-- the same table and the same index as the todo guest's first migration.
+CREATE TABLE tasks (
+    id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id     text        NOT NULL,
+    title       text        NOT NULL,
+    description text,
+    completed   boolean     NOT NULL DEFAULT false,
+    priority    text        NOT NULL DEFAULT 'medium',
+    due_date    timestamptz,
+    tags        jsonb       NOT NULL DEFAULT '[]',
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    updated_at  timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE INDEX tasks_newest_first ON tasks (user_id, created_at DESC, id DESC);

@@ -1,0 +1,44 @@
+//! Write Innkeeper guests in Rust.
+//!
+//! A guest is an ordinary axum application. It runs in a fresh sandbox for
+//! every request and holds no socket, no secret and no connection; what it may
+//! use of the host is here:
+//!
+//! * [`sql`]: statements that live in `.sql` files, rows that decode by serde;
+//! * [`schema!`]: declares those statements, and the tables they need;
+//! * [`Caller`]: who is calling, as an axum extractor;
+//! * [`config`]: settings that the operator gave this module.
+//!
+//! ```ignore
+//! use innkeeper_guest::{schema, sql::Statement, statement, Caller};
+//!
+//! const NOTES: Statement = statement!("notes", "sql/notes.sql");
+//! schema! { statements: [NOTES], migrations: [(1, "notes", "sql/0001.postgres.sql", "sql/0001.sqlite.sql")], owned: [("notes", "owner")] }
+//!
+//! #[derive(serde::Serialize, serde::Deserialize)]
+//! struct Note { id: i64, text: String }
+//!
+//! async fn notes(caller: Caller) -> Result<axum::Json<Vec<Note>>, MyError> {
+//!     Ok(axum::Json(NOTES.bind(&caller.subject).all()?))
+//! }
+//! ```
+
+mod caller;
+pub mod config;
+mod row;
+#[doc(hidden)]
+pub mod schema;
+pub mod sql;
+mod value;
+
+pub use caller::{Caller, NotAuthenticated};
+pub use value::{Json, Timestamp, Value};
+
+pub(crate) mod bindings {
+    #![allow(missing_docs, clippy::all)]
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "innkeeper:backend/imports",
+        generate_all,
+    });
+}

@@ -1,0 +1,104 @@
+//! The routes, and what FastAPI answers when none fits.
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header, uri::Scheme};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use tower_service::Service;
+
+use crate::reply::Failure;
+use crate::{openapi, pages, tasks};
+
+/// The whole app. Made anew for every request, as each runs in an instance of
+/// its own: a few routes, and no state.
+pub fn router() -> Router {
+    routes().fallback(no_route)
+}
+
+fn routes() -> Router {
+    tasks::mount(Router::new())
+        .route("/", only("GET", get(pages::info)))
+        .route("/docs", page(get(pages::docs)))
+        .route("/openapi.json", page(get(openapi::document)))
+}
+
+/// A path that answers these methods. axum answers HEAD wherever it answers
+/// GET; FastAPI does not.
+pub fn only(allow: &'static str, methods: MethodRouter) -> MethodRouter {
+    let refuse = move || async move { Failure::MethodNotAllowed(allow) };
+    methods.head(refuse).fallback(refuse)
+}
+
+/// A page for browsers: here FastAPI answers HEAD as well.
+fn page(methods: MethodRouter) -> MethodRouter {
+    methods.fallback(|| async { Failure::MethodNotAllowed("GET, HEAD") })
+}
+
+/// 307 to the path with the trailing slash added or removed, if that is one of
+/// ours; else 404.
+async fn no_route(request: Request) -> Response {
+    match other_form(request.uri().path()) {
+        Some(path) if is_route(&path).await => redirect(&request, &path).into_response(),
+        _ => Failure::NoRoute.into_response(),
+    }
+}
+
+/// Starlette removes all slashes at the end, but adds one.
+fn other_form(path: &str) -> Option<String> {
+    match path.trim_end_matches('/') {
+        "" => None,
+        trimmed if trimmed.len() < path.len() => Some(trimmed.to_owned()),
+        _ => Some(format!("{path}/")),
+    }
+}
+
+/// Asks the routes themselves: no route takes OPTIONS, so a known path says 405.
+async fn is_route(path: &str) -> bool {
+    if path.contains("//") {
+        return false; // axum lets a parameter be empty, Starlette does not.
+    }
+    let mut probe = Request::new(axum::body::Body::empty());
+    *probe.method_mut() = Method::OPTIONS;
+    match path.parse() {
+        Ok(uri) => *probe.uri_mut() = uri,
+        Err(_) => return false,
+    }
+    let answer = routes()
+        .call(probe)
+        .await
+        .unwrap_or_else(|never| match never {});
+    answer.status() == StatusCode::METHOD_NOT_ALLOWED
+}
+
+fn redirect(request: &Request, path: &str) -> Result<Response, Failure> {
+    let uri = request.uri();
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| uri.authority().map(|authority| authority.as_str()));
+    let origin = host
+        .map(|host| format!("{}://{host}", scheme(uri)))
+        .unwrap_or_default();
+    let query = uri
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
+    let location =
+        HeaderValue::from_str(&format!("{origin}{path}{query}")).map_err(|_| Failure::NoRoute)?;
+    Ok((
+        StatusCode::TEMPORARY_REDIRECT,
+        [(header::LOCATION, location)],
+    )
+        .into_response())
+}
+
+/// A proxy's `x-forwarded-proto` is the host's business, who knows whether to
+/// trust the proxy.
+fn scheme(uri: &Uri) -> &str {
+    uri.scheme().map_or("http", Scheme::as_str)
+}

@@ -1,0 +1,246 @@
+//! The composition root: from a configuration to a host that serves.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wasmtime::Engine;
+
+use crate::broker::identity::Identity;
+use crate::broker::sql::{self, PrepareError, Readiness};
+use crate::config::Config;
+use crate::front::{self, Front, admit::Admission};
+use crate::registry::artifact::Artifacts;
+use crate::registry::{self, Generation, Refused, Registry};
+use crate::server::{self, Drained};
+use crate::{admin, engine};
+
+/// Room in the pool beyond the requests in flight: calls that are being torn
+/// down, and `declare` of modules that are being loaded.
+const SPARE_INSTANCES: u32 = 64;
+/// The waits between tries to reach a database, from the first to the longest.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_LONGEST: Duration = Duration::from_secs(5);
+/// How often a database that is up is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+/// How often the recorder of metrics tidies up; it grows in between.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Why a host did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is not to be had.
+    #[error("cannot listen on {address}: {source}; stop what listens there, or set {setting}")]
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+        /// The variable that changes it.
+        setting: &'static str,
+    },
+    /// The compile cache is not usable.
+    #[error("cannot use the cache directory: {0}")]
+    Cache(#[source] io::Error),
+    /// The engine cannot be made.
+    #[error("cannot reserve memory for guests: {0:#}; lower max_in_flight")]
+    Engine(wasmtime::Error),
+    /// A module cannot be served.
+    #[error(transparent)]
+    Module(#[from] Refused),
+    /// A module's schema cannot be used.
+    #[error("module `{module}`: {source}")]
+    Schema {
+        /// Which module.
+        module: String,
+        /// Why.
+        source: PrepareError,
+    },
+}
+
+/// A host: everything that outlives a request.
+pub struct App {
+    config: Config,
+    engine: Engine,
+    artifacts: Arc<Artifacts>,
+    front: Arc<Front>,
+    metrics: Option<PrometheusHandle>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl App {
+    /// Everything but the modules.
+    ///
+    /// # Errors
+    /// When the machine does not give what the configuration asks for.
+    pub fn new(config: Config) -> Result<Self, StartError> {
+        let engine = engine::build(config.max_in_flight + SPARE_INSTANCES).map_err(StartError::Engine)?;
+        let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
+        let front = Arc::new(Front {
+            identity: Identity::new(&config.auth),
+            registry: Arc::new(Registry::default()),
+            admission: Admission::new(config.max_in_flight),
+            draining: AtomicBool::new(false),
+        });
+        let metrics = crate::telemetry::metrics();
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        Ok(Self { config, engine, artifacts, front, metrics, tasks, stop })
+    }
+
+    /// Loads every module and publishes them as the first generation. A database
+    /// that is away does not keep a module from being served: its calls get
+    /// `unavailable` until it is back.
+    ///
+    /// # Errors
+    /// A module that can never be served as it is.
+    pub async fn load(&self) -> Result<(), StartError> {
+        let mut routes = Vec::new();
+        for module in &self.config.modules {
+            let guest = registry::load(&self.engine, &self.artifacts, module, &self.config.database).await?;
+            if let Some(store) = &guest.profile.sql {
+                self.connect(&module.name, store).await?;
+            }
+            routes.push((module.route.clone(), Arc::new(guest)));
+        }
+        self.front.registry.swap(Generation::new(1, routes));
+        Ok(())
+    }
+
+    /// Prepares a module's schema now if the database is there, and keeps
+    /// looking after it from then on.
+    async fn connect(&self, module: &str, store: &Arc<sql::Store>) -> Result<(), StartError> {
+        match store.prepare().await {
+            Ok(()) => {}
+            Err(PrepareError::Unreachable(error)) => {
+                let why = crate::fault::chain(&error);
+                tracing::warn!(module.name = module, "the database of `{module}` cannot be reached, trying on: {why}");
+            }
+            Err(source) => return Err(StartError::Schema { module: module.to_owned(), source }),
+        }
+        let (store, module, stop) = (Arc::clone(store), module.to_owned(), self.stop.clone());
+        self.tasks.spawn(async move {
+            // The token's only message is "stop", and then there is nothing left to do.
+            let _ = stop.run_until_cancelled(look_after(&module, &store)).await;
+        });
+        Ok(())
+    }
+
+    /// Serves on the configured ports until `shutdown` resolves, then drains.
+    /// The modules are loaded meanwhile; until then requests get 503.
+    ///
+    /// # Errors
+    /// When a port is taken or a module cannot be served.
+    pub async fn serve(self, listeners: Listeners, shutdown: impl Future<Output = ()>) -> Result<Drained, StartError> {
+        let options = server::Options { h2c: self.config.h2c };
+        let service = front::service(Arc::clone(&self.front), &self.config.cors_origins);
+        let public = server::run(listeners.public, service, options, self.stop.clone().cancelled_owned());
+        let public = self.tasks.spawn(public);
+        if let Some(listener) = listeners.admin {
+            let service = admin::service(Arc::clone(&self.front), self.metrics.clone());
+            let options = server::Options { h2c: false };
+            self.tasks.spawn(server::run(listener, service, options, self.stop.clone().cancelled_owned()));
+        }
+        self.keep_metrics();
+        let loaded = self.load().await;
+        if loaded.is_ok() {
+            self.announce();
+            shutdown.await;
+        }
+        self.front.draining.store(true, Ordering::Relaxed);
+        self.stop.cancel();
+        let drained = public.await.unwrap_or(Drained::CutOff);
+        self.tasks.close();
+        self.tasks.wait().await;
+        loaded.map(|()| drained)
+    }
+
+    /// The metrics recorder keeps every observation until it is tidied up.
+    fn keep_metrics(&self) {
+        let (Some(metrics), stop) = (self.metrics.clone(), self.stop.clone()) else { return };
+        let upkeep = async move {
+            loop {
+                tokio::time::sleep(METRICS_UPKEEP).await;
+                metrics.run_upkeep();
+            }
+        };
+        self.tasks.spawn(async move {
+            let _ = stop.run_until_cancelled(upkeep).await;
+        });
+    }
+
+    fn announce(&self) {
+        for module in &self.config.modules {
+            tracing::info!(module.name = %module.name, module.route = %module.route, module.source = %module.source.display(),
+                "module `{}` serves {}", module.name, module.route);
+        }
+        if !self.front.identity.is_configured() {
+            tracing::warn!("no credential can be verified, so every caller is anonymous; set BETTER_AUTH_SECRET, or INNKEEPER_DEV=1 to try things out");
+        }
+    }
+}
+
+/// The ports, taken before anything slow happens.
+pub struct Listeners {
+    /// Where clients come.
+    pub public: TcpListener,
+    /// Where operators come.
+    pub admin: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Takes the configured ports.
+    ///
+    /// # Errors
+    /// [`StartError::Bind`].
+    pub async fn bind(config: &Config) -> Result<Self, StartError> {
+        let public = bind(config.listen, "INNKEEPER_LISTEN").await?;
+        let admin = match config.admin_listen {
+            Some(address) => Some(bind(address, "INNKEEPER_ADMIN_LISTEN (`off` for none)").await?),
+            None => None,
+        };
+        Ok(Self { public, admin })
+    }
+}
+
+async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source, setting })
+}
+
+/// Prepares until it succeeds, then looks every two seconds; tells of every
+/// change once.
+async fn look_after(module: &str, store: &sql::Store) {
+    let mut wait = RETRY_FIRST;
+    let mut up = store.readiness() == Readiness::Up;
+    loop {
+        tokio::time::sleep(if up { LOOK } else { jittered(wait) }).await;
+        let now = match up {
+            true => store.look().await,
+            // Again with migrations and statements: the database that comes back
+            // may be another one.
+            false => match store.prepare().await {
+                Ok(()) => Readiness::Up,
+                Err(error) => Readiness::Down(crate::fault::chain(&error).into()),
+            },
+        };
+        match (&now, up) {
+            (Readiness::Up, false) => tracing::info!(module.name = module, "the database of `{module}` is up"),
+            (Readiness::Down(why), true) => tracing::error!(module.name = module, "the database of `{module}` is lost: {why}"),
+            _ => {}
+        }
+        up = now == Readiness::Up;
+        wait = if up { RETRY_FIRST } else { (wait * 2).min(RETRY_LONGEST) };
+    }
+}
+
+/// Replicas that lost the same database do not all come back at once.
+fn jittered(wait: Duration) -> Duration {
+    let random = uuid::Uuid::new_v4().as_u128() % 100;
+    wait.mul_f64(0.75 + f64::from(u8::try_from(random).unwrap_or(0)) / 200.0)
+}

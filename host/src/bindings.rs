@@ -1,0 +1,31 @@
+//! What `wit/` says, in Rust. Generated; nothing is decided here.
+
+/// The interfaces that the host implements.
+pub mod imports {
+    #![allow(missing_docs, unreachable_pub, clippy::all)]
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package innkeeper:host;
+            world imports {
+                import innkeeper:backend/identity@0.1.0;
+                import innkeeper:backend/sql@0.1.0;
+            }
+        ",
+        imports: {
+            // Waits for a database, so the guest's fibre must be able to yield.
+            "innkeeper:backend/sql": async | trappable,
+            default: trappable,
+        },
+    });
+}
+
+/// What a module that stores something exports.
+pub mod schema {
+    #![allow(missing_docs, unreachable_pub, clippy::all)]
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "innkeeper:backend/schema-exports",
+        exports: { default: async },
+    });
+}

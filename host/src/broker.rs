@@ -1,0 +1,5 @@
+//! The host's side of each import. A broker knows nothing of guests: only its
+//! `host.rs` speaks WIT, and every denial is in its `policy.rs`.
+
+pub mod identity;
+pub mod sql;

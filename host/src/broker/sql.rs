@@ -1,0 +1,280 @@
+//! The SQL broker: a module's declared statements, on its own schema.
+//!
+//! A statement was vetted, printed and prepared when the module was loaded; a
+//! call names it and gives values. The order of a call is: allow (it was
+//! declared), permit (the sizes fit), deadline, backend, account.
+//!
+//! Limits: rows and bytes of a result, bytes and number of parameters, steps of
+//! a batch, time; all of them per module. Failures are [`SqlError`]; in each of
+//! them but [`SqlError::Timeout`] and [`SqlError::Unavailable`] nothing was
+//! written.
+
+pub mod backend;
+pub mod host;
+pub mod migration;
+pub mod policy;
+mod pool;
+pub mod value;
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use backend::{Backend, Caps, Step};
+use migration::Migration;
+use policy::Vetted;
+use value::{Rows, Signature, Value};
+
+/// Steps of one batch. More belong into one statement over many rows.
+const BATCH_STEPS: usize = 64;
+/// Time for one try at preparing a module's schema: migrations may have to
+/// rewrite a table.
+const PREPARE_TIME: Duration = Duration::from_secs(60);
+
+/// Why a statement gave no rows.
+#[derive(Debug, thiserror::Error)]
+pub enum SqlError {
+    /// The module declared no statement of this name.
+    #[error("no statement `{0}` was declared")]
+    UnknownStatement(String),
+    /// The database forbids it to the role that the module runs under.
+    #[error("denied: {0}")]
+    Denied(String),
+    /// The parameters, or the data, do not fit.
+    #[error("invalid: {0}")]
+    Invalid(String),
+    /// A constraint forbids the write.
+    #[error("a {kind:?} constraint `{name}` forbids the write")]
+    Constraint {
+        /// Its kind.
+        kind: ConstraintKind,
+        /// Its name, or nothing.
+        name: String,
+    },
+    /// Two transactions met.
+    #[error("two transactions met")]
+    Conflict,
+    /// No connection is free.
+    #[error("every connection of the module is in use")]
+    Busy,
+    /// Longer than the module's `sql_time`.
+    #[error("the statement ran longer than limits.sql_time")]
+    Timeout,
+    /// Parameters or rows over the module's limits.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The database cannot be reached.
+    #[error("the database cannot be reached")]
+    Unavailable(#[source] Option<sqlx_error::BoxError>),
+    /// The database answered what a vetted and prepared statement cannot cause.
+    #[error("the database refused a statement that it had prepared")]
+    Broken(#[source] sqlx_error::BoxError),
+}
+
+/// Errors of the driver, without naming the driver.
+pub mod sqlx_error {
+    /// Any error that can cross threads.
+    pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+}
+
+/// Which kind of constraint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConstraintKind {
+    /// `UNIQUE` or `PRIMARY KEY`
+    Unique,
+    /// `REFERENCES`
+    ForeignKey,
+    /// `NOT NULL`
+    NotNull,
+    /// `CHECK`
+    Check,
+    /// Any other
+    Other,
+}
+
+/// A declared statement that passed the gate.
+pub struct Statement {
+    /// What guests call it.
+    pub name: Arc<str>,
+    /// The proof that it was vetted.
+    pub vetted: Vetted,
+    /// The printed syntax tree, shared with every call.
+    pub text: Arc<str>,
+    /// What the database says of its parameters; known once it was prepared.
+    signature: OnceLock<Signature>,
+}
+
+impl Statement {
+    /// A statement that was not prepared yet.
+    pub fn new(name: &str, vetted: Vetted) -> Self {
+        let text = vetted.sql().into();
+        Self { name: name.into(), vetted, text, signature: OnceLock::new() }
+    }
+
+    /// The types of its parameters.
+    pub fn signature(&self) -> Option<&Signature> {
+        self.signature.get()
+    }
+}
+
+/// One module's SQL: its statements, and the way to its schema.
+pub struct Store {
+    backend: Box<dyn Backend>,
+    statements: HashMap<Arc<str>, Arc<Statement>>,
+    migrations: Vec<Migration>,
+    caps: Caps,
+    state: watch::Sender<Readiness>,
+}
+
+/// Whether a module's database can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Not reached yet, or lost; the text says why.
+    Down(Arc<str>),
+    /// Migrated and prepared, and the last look was good.
+    Up,
+}
+
+/// Why a module's schema cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// May pass by itself.
+    #[error("the database cannot be reached")]
+    Unreachable(#[source] SqlError),
+    /// Will not: the module or the database must be changed.
+    #[error(transparent)]
+    Refused(#[from] migration::MigrationError),
+    /// The database does not take a statement.
+    #[error("statement `{statement}`: {reason}; correct the statement, or the migration that makes its tables")]
+    Statement {
+        /// Which.
+        statement: Arc<str>,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Store {
+    /// A store that is not ready yet; see [`Store::prepare`].
+    pub fn new(backend: Box<dyn Backend>, statements: Vec<Statement>, migrations: Vec<Migration>, caps: Caps) -> Self {
+        let statements = statements.into_iter().map(|s| (Arc::clone(&s.name), Arc::new(s))).collect();
+        let (state, _) = watch::channel(Readiness::Down("not reached yet".into()));
+        Self { backend, statements, migrations, caps, state }
+    }
+
+    /// Runs what is missing of the migrations, and prepares every statement, so
+    /// that a mistake is found now and not by a request.
+    ///
+    /// # Errors
+    /// See [`PrepareError`]; only `Unreachable` is worth another try.
+    pub async fn prepare(&self) -> Result<(), PrepareError> {
+        let result = tokio::time::timeout(PREPARE_TIME, self.try_prepare()).await;
+        let result = result.unwrap_or(Err(PrepareError::Unreachable(SqlError::Timeout)));
+        self.state.send_replace(match &result {
+            Ok(()) => Readiness::Up,
+            Err(error) => Readiness::Down(crate::fault::chain(error).into()),
+        });
+        result
+    }
+
+    async fn try_prepare(&self) -> Result<(), PrepareError> {
+        self.backend.migrate(&self.migrations).await?;
+        for statement in self.statements.values() {
+            let signature = self.backend.prepare(&statement.vetted).await.map_err(|error| match error {
+                SqlError::Unavailable(_) | SqlError::Busy | SqlError::Timeout => PrepareError::Unreachable(error),
+                other => PrepareError::Statement {
+                    statement: Arc::clone(&statement.name),
+                    reason: crate::fault::chain(&other),
+                },
+            })?;
+            // Set before when an earlier try came this far: the answer is the same.
+            let _ = statement.signature.set(signature);
+        }
+        Ok(())
+    }
+
+    /// Whether the database can be used, as of the last look.
+    pub fn readiness(&self) -> Readiness {
+        self.state.borrow().clone()
+    }
+
+    /// Looks whether a prepared database is still there, and notes the answer.
+    pub async fn look(&self) -> Readiness {
+        let answer = tokio::time::timeout(self.caps.time, self.backend.ping()).await;
+        let now = match answer.unwrap_or(Err(SqlError::Timeout)) {
+            Ok(()) => Readiness::Up,
+            // A full pool is a busy database, not a lost one.
+            Err(SqlError::Busy) => self.readiness(),
+            Err(error) => Readiness::Down(crate::fault::chain(&error).into()),
+        };
+        self.state.send_if_modified(|state| std::mem::replace(state, now.clone()) != now);
+        now
+    }
+
+    /// How rows are kept apart, for `/health`.
+    pub fn isolation(&self) -> &'static str {
+        self.backend.isolation()
+    }
+
+    /// Statements, for `innkeeper inspect`.
+    pub fn statements(&self) -> impl Iterator<Item = &Arc<Statement>> {
+        self.statements.values()
+    }
+
+    /// Runs one declared statement.
+    ///
+    /// # Errors
+    /// See [`SqlError`].
+    pub async fn run(&self, deadline: Instant, statement: &str, params: Vec<Value>) -> Result<Rows, SqlError> {
+        let step = self.permit(statement, params)?;
+        let mut all = self.execute(deadline, vec![step]).await?;
+        Ok(all.pop().unwrap_or_default())
+    }
+
+    /// Runs declared statements in one transaction, all or nothing.
+    ///
+    /// # Errors
+    /// See [`SqlError`].
+    pub async fn batch(&self, deadline: Instant, steps: Vec<(String, Vec<Value>)>) -> Result<Vec<Rows>, SqlError> {
+        if steps.len() > BATCH_STEPS {
+            return Err(SqlError::TooLarge(format!("a batch has at most {BATCH_STEPS} steps")));
+        }
+        let permitted = steps.into_iter().map(|(statement, params)| self.permit(&statement, params));
+        let steps = permitted.collect::<Result<Vec<_>, _>>()?;
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.execute(deadline, steps).await
+    }
+
+    /// Allow and permit: the statement was declared, and the values fit it.
+    fn permit(&self, name: &str, params: Vec<Value>) -> Result<Step, SqlError> {
+        let statement = self.statements.get(name).ok_or_else(|| SqlError::UnknownStatement(name.to_owned()))?;
+        let expected = statement.vetted.parameters();
+        if params.len() != expected {
+            let what = format!("`{name}` takes {expected} parameters, not {}", params.len());
+            return Err(SqlError::Invalid(what));
+        }
+        let bytes: usize = params.iter().map(Value::bytes).sum();
+        if bytes > self.caps.parameter_bytes {
+            return Err(SqlError::TooLarge(format!("parameters of `{name}` are over {} bytes", self.caps.parameter_bytes)));
+        }
+        Ok(Step { statement: Arc::clone(statement), params })
+    }
+
+    async fn execute(&self, deadline: Instant, steps: Vec<Step>) -> Result<Vec<Rows>, SqlError> {
+        if steps.iter().any(|step| step.statement.signature().is_none()) {
+            // Not prepared yet: the database was away when the module was loaded.
+            return Err(SqlError::Unavailable(None));
+        }
+        // The call's own deadline may be nearer than the statement's.
+        let until = deadline.min(Instant::now() + self.caps.time);
+        let result = self.backend.run(&steps, &self.caps, until).await;
+        if let Err(SqlError::Unavailable(_)) = &result {
+            self.state.send_replace(Readiness::Down("lost while in use".into()));
+        }
+        result
+    }
+}

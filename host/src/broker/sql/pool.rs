@@ -1,0 +1,124 @@
+//! Connections, lent one at a time.
+//!
+//! sqlx's own pool sends a ping after every use, which doubles the round trips
+//! of a broker that needs one; deadpool leaves that decision to us. A lease
+//! that was not given back clean is closed: nothing of one call is left for
+//! the next.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use deadpool::managed::{self, Metrics, Object, RecycleError, RecycleResult};
+use sqlx::{ConnectOptions, Connection};
+
+use super::SqlError;
+
+/// A connection that was not used for so long is asked whether it still is one.
+/// Shorter: more pings. Longer: more requests that meet a connection which a
+/// restarted database or a proxy has closed.
+const TRUST: Duration = Duration::from_secs(3);
+/// Connections are renewed after so long, for load balancers and for memory
+/// that the server keeps per connection.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// Time for opening one: a sleeping Neon takes up to a second or two.
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+
+/// How one kind of connection is opened and set up.
+#[async_trait::async_trait]
+pub(super) trait Open: Send + Sync + 'static {
+    type Connection: Connection + Send;
+    type Options: ConnectOptions<Connection = Self::Connection> + Sync;
+
+    fn options(&self) -> &Self::Options;
+
+    /// Settings of a fresh connection.
+    async fn set_up(&self, connection: &mut Self::Connection) -> Result<(), sqlx::Error>;
+}
+
+pub(super) struct Manager<O>(O);
+
+impl<O: Open> managed::Manager for Manager<O> {
+    type Type = O::Connection;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> Result<Self::Type, Self::Error> {
+        let connect = async {
+            let mut connection = self.0.options().connect().await?;
+            self.0.set_up(&mut connection).await?;
+            Ok(connection)
+        };
+        let timed_out = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+        tokio::time::timeout(CONNECT_TIME, connect).await.unwrap_or_else(timed_out)
+    }
+
+    async fn recycle(&self, connection: &mut Self::Type, metrics: &Metrics) -> RecycleResult<Self::Error> {
+        if metrics.age() > LIFETIME {
+            return Err(RecycleError::message("old"));
+        }
+        if metrics.last_used() > TRUST {
+            connection.ping().await.map_err(RecycleError::Backend)?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) struct Pool<O: Open>(managed::Pool<Manager<O>>);
+
+impl<O: Open> Pool<O> {
+    pub(super) fn new(open: O, size: u32) -> Self {
+        let pool = managed::Pool::builder(Manager(open)).max_size(size as usize).build();
+        // Building fails only for timeouts without a runtime, and none are set.
+        Self(pool.expect("a pool without timeouts needs no runtime"))
+    }
+
+    /// A connection, or `Busy` when none comes free in time.
+    pub(super) async fn lease(&self, until: Instant) -> Result<Lease<O>, SqlError> {
+        let taken = tokio::time::timeout_at(until.into(), self.0.get()).await;
+        match taken {
+            Ok(Ok(object)) => Ok(Lease { object: Some(object), clean: true }),
+            Ok(Err(managed::PoolError::Backend(error))) => Err(SqlError::Unavailable(Some(error.into()))),
+            Ok(Err(error)) => Err(SqlError::Unavailable(Some(error.to_string().into()))),
+            Err(_) if self.0.status().available == 0 && self.0.status().size >= self.0.status().max_size => {
+                Err(SqlError::Busy)
+            }
+            Err(_) => Err(SqlError::Unavailable(None)),
+        }
+    }
+}
+
+/// A connection on loan.
+pub(super) struct Lease<O: Open> {
+    object: Option<Object<Manager<O>>>,
+    clean: bool,
+}
+
+impl<O: Open> Lease<O> {
+    /// The connection, for work that may be cut off. Until [`Lease::clean`] says
+    /// otherwise it will not be used again.
+    pub(super) fn work(&mut self) -> &mut O::Connection {
+        self.clean = false;
+        // Taken only by `drop`.
+        self.object.as_mut().expect("a lease holds its connection")
+    }
+
+    /// The work came to its end and left nothing behind.
+    pub(super) fn clean(&mut self) {
+        self.clean = true;
+    }
+}
+
+impl<O: Open> Drop for Lease<O> {
+    fn drop(&mut self) {
+        if let (Some(object), false) = (self.object.take(), self.clean) {
+            // Dropping the connection closes its socket, and the server ends
+            // what it was doing there.
+            drop(Object::take(object));
+        }
+    }
+}
+
+impl<O: Open> fmt::Debug for Pool<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0.status())
+    }
+}

@@ -1,0 +1,46 @@
+//! One entry into a guest: who is calling, until when, and under which id.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+
+/// A verified caller. Made by the identity broker alone; from there on it is a
+/// value and never a header again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The stable id of the user at its issuer. Never empty.
+    pub subject: String,
+    /// The display name, when the credential carries one.
+    pub name: Option<String>,
+    /// The e-mail address, as the issuer states it.
+    pub email: Option<String>,
+    /// OAuth scopes; empty when the credential carries none.
+    pub scopes: Vec<String>,
+    /// Who vouches for the caller, when stated.
+    pub issuer: Option<String>,
+    /// When the credential ends, in seconds since 1970.
+    pub expires_at: u64,
+}
+
+/// Everything that belongs to one request on its way through the host.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The request id: the client's `X-Request-Id` when it is a sane one, else
+    /// made here. It is in the response, in every log line, and visible to the
+    /// guest as a header.
+    pub id: Arc<str>,
+    /// Who is calling; none for a request without a credential.
+    pub caller: Option<Caller>,
+    /// W3C `traceparent` of the request, passed on as it came.
+    pub trace: Option<HeaderValue>,
+    /// When the host gives up on the call.
+    pub deadline: Instant,
+}
+
+impl Call {
+    /// What is left until the deadline; zero when it has passed.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}

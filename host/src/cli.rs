@@ -1,0 +1,237 @@
+//! The command line, and the only place with exit codes.
+
+mod print;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::app::{App, Listeners, StartError};
+use crate::broker::identity::{NewToken, mint};
+use crate::config::{Config, Env, Flags};
+use crate::registry::artifact::{self, Artifacts};
+use crate::server::Drained;
+use crate::telemetry::{self, Format};
+use crate::{engine, registry};
+
+/// Exit codes, by sysexits.h.
+const EX_UNAVAILABLE: u8 = 69;
+const EX_CONFIG: u8 = 78;
+
+/// How long the token lives that development mode prints.
+const DEV_TOKEN_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Host backend logic as sandboxed WebAssembly components
+#[derive(Parser)]
+#[command(name = crate::NAME, version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Read this configuration file [env: INNKEEPER_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the configured modules
+    Serve {
+        /// Listen here [env: INNKEEPER_LISTEN; default 0.0.0.0:8000]
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<String>,
+        /// Serve this .wasm file as the default module [env: INNKEEPER_MODULE]
+        #[arg(long, value_name = "FILE")]
+        module: Option<String>,
+    },
+    /// Report every mistake that would keep `serve` from serving, and exit
+    Check,
+    /// Show what a module imports, exports, stores and runs
+    Inspect {
+        /// The .wasm file
+        file: PathBuf,
+    },
+    /// Print a token that this host accepts
+    Token(TokenArgs),
+}
+
+#[derive(Args)]
+struct TokenArgs {
+    /// The user's id (`sub`)
+    #[arg(long)]
+    user: String,
+    /// The display name
+    #[arg(long)]
+    name: Option<String>,
+    /// The e-mail address
+    #[arg(long)]
+    email: Option<String>,
+    /// How long the token is valid, in seconds
+    #[arg(long, default_value_t = 3_600)]
+    seconds: u64,
+}
+
+/// Why a command did not do what it should.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Config(#[from] crate::config::Problems),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Module(#[from] registry::Refused),
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl CliError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Module(_) => EX_CONFIG,
+            Self::Start(StartError::Module(_) | StartError::Schema { .. } | StartError::Cache(_)) => EX_CONFIG,
+            Self::Unavailable(_) => EX_UNAVAILABLE,
+            Self::Start(StartError::Bind { .. } | StartError::Engine(_)) | Self::Other(_) => 1,
+        }
+    }
+}
+
+/// Parses, runs, and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let env = Env::process();
+    telemetry::init(Format::choose(env.get("INNKEEPER_LOG_FORMAT")), env.get("RUST_LOG"));
+    let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(cli, &env)),
+        Err(error) => Err(CliError::Other(format!("cannot start threads: {error}"))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // For the person at the terminal; nothing else is left to fail.
+            let _ = writeln!(std::io::stderr(), "error: {}", crate::fault::chain(&error).trim_end());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn run(cli: Cli, env: &Env) -> Result<(), CliError> {
+    let mut flags = Flags { config: cli.config, ..Flags::default() };
+    match cli.command {
+        Command::Serve { listen, module } => {
+            flags.listen = listen;
+            flags.module = module;
+            serve(configure(&flags, env)?).await
+        }
+        Command::Check => check(configure(&flags, env)?).await,
+        Command::Inspect { file } => inspect(configure(&flags, env)?, file).await,
+        Command::Token(args) => token(&configure(&flags, env)?, &args),
+    }
+}
+
+/// The configuration, with a secret of this machine in development.
+fn configure(flags: &Flags, env: &Env) -> Result<Config, CliError> {
+    let mut config = Config::load(flags, env)?;
+    if config.dev && config.auth.secret.is_none() {
+        std::fs::create_dir_all(&config.cache_dir).map_err(|error| CliError::Start(StartError::Cache(error)))?;
+        let key = artifact::key(&config.cache_dir.join("development.key"));
+        let key = key.map_err(|error| CliError::Start(StartError::Cache(error)))?;
+        let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        config.auth.secret = Some(SecretString::from(text));
+    }
+    Ok(config)
+}
+
+async fn serve(config: Config) -> Result<(), CliError> {
+    let app = App::new(config.clone())?;
+    let listeners = Listeners::bind(&config).await?;
+    tracing::info!("listening on {}", config.listen);
+    if config.dev {
+        print::welcome(&config, &sign(&config, "alice", None, None, DEV_TOKEN_TIME)?);
+    }
+    match app.serve(listeners, stop_signal()).await? {
+        Drained::Clean => tracing::info!("stopped, every request was answered"),
+        Drained::CutOff => tracing::warn!("stopped, and cut off requests that took longer than the grace period"),
+    }
+    Ok(())
+}
+
+/// SIGTERM from an orchestrator, SIGINT from a terminal.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: finishing what is in flight"),
+        _ = tokio::signal::ctrl_c() => tracing::info!("interrupted: finishing what is in flight"),
+    }
+}
+
+/// `serve` without the bind, and without touching a schema.
+async fn check(config: Config) -> Result<(), CliError> {
+    let engine = engine::build(1).map_err(StartError::Engine)?;
+    let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
+    let mut problems = Vec::new();
+    let mut unreachable = None;
+    for module in &config.modules {
+        match registry::load(&engine, &artifacts, module, &config.database).await {
+            Ok(guest) => {
+                if let Some(store) = &guest.profile.sql
+                    && let crate::broker::sql::Readiness::Down(why) = store.look().await
+                {
+                    unreachable = Some(format!("the database cannot be reached: {why}; check DATABASE_URL"));
+                }
+            }
+            Err(refused) => problems.push(crate::fault::chain(&refused)),
+        }
+    }
+    match (problems.is_empty(), unreachable) {
+        (false, _) => Err(refuse_all(&problems)),
+        (true, Some(why)) => Err(CliError::Unavailable(why)),
+        (true, None) => {
+            print::line(format_args!("{} modules can be served", config.modules.len()));
+            Ok(())
+        }
+    }
+}
+
+fn refuse_all(problems: &[String]) -> CliError {
+    let mut all = crate::config::Problems::default();
+    for problem in problems {
+        all.push("module", problem, "correct the module or its grants");
+    }
+    CliError::Config(all)
+}
+
+async fn inspect(config: Config, file: PathBuf) -> Result<(), CliError> {
+    let engine = engine::build(1).map_err(StartError::Engine)?;
+    let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
+    let inspection = registry::inspect(&engine, &artifacts, &file, &config.database).await?;
+    print::inspection(&file, &inspection);
+    Ok(())
+}
+
+fn token(config: &Config, args: &TokenArgs) -> Result<(), CliError> {
+    let lifetime = Duration::from_secs(args.seconds);
+    let token = sign(config, &args.user, args.name.as_deref(), args.email.as_deref(), lifetime)?;
+    print::line(format_args!("{token}"));
+    Ok(())
+}
+
+fn sign(config: &Config, user: &str, name: Option<&str>, email: Option<&str>, lifetime: Duration) -> Result<String, CliError> {
+    let no_secret = "no secret to sign with; set BETTER_AUTH_SECRET, or INNKEEPER_DEV=1 for this machine's own";
+    let secret = config.auth.secret.as_ref().ok_or_else(|| CliError::Other(no_secret.to_owned()))?;
+    let new = NewToken {
+        subject: user,
+        name,
+        email,
+        issuer: config.auth.issuer.as_deref(),
+        audience: config.auth.audience.as_deref(),
+        lifetime,
+    };
+    mint(secret.expose_secret().as_bytes(), &new).map_err(|error| CliError::Other(format!("cannot sign: {error}")))
+}

@@ -1,0 +1,128 @@
+//! The one valid form of the configuration.
+//!
+//! [`Config::load`] reads, in rising order of precedence:
+//!
+//! 1. the defaults written in this module,
+//! 2. the file that `--config` or `INNKEEPER_CONFIG` names,
+//! 3. the environment (ConfigMaps and Secrets),
+//! 4. the command line.
+//!
+//! It reports every mistake at once. After it no invalid configuration exists.
+
+mod build;
+pub mod env;
+pub mod limits;
+pub mod problems;
+mod raw;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use http::HeaderValue;
+use secrecy::SecretString;
+
+pub use env::Env;
+pub use limits::ModuleLimits;
+pub use problems::{Problem, Problems};
+
+/// What the command line may set.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--listen`
+    pub listen: Option<String>,
+    /// `--module`
+    pub module: Option<String>,
+}
+
+/// A valid configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the public port listens.
+    pub listen: SocketAddr,
+    /// Where `/metrics` and `/modules` are served; none: nowhere.
+    pub admin_listen: Option<SocketAddr>,
+    /// Where compiled modules are kept. Only this user may write there.
+    pub cache_dir: PathBuf,
+    /// Development: a secret is made when none is set, and a token is printed.
+    pub dev: bool,
+    /// Accepts HTTP/2 with prior knowledge beside HTTP/1.1.
+    pub h2c: bool,
+    /// Requests at once; further ones get 503.
+    pub max_in_flight: u32,
+    /// The database.
+    pub database: Database,
+    /// How callers are verified.
+    pub auth: Auth,
+    /// Origins that browsers may call from.
+    pub cors_origins: Vec<HeaderValue>,
+    /// The modules, in the order of the file.
+    pub modules: Vec<ModuleConfig>,
+}
+
+/// Which database the modules with an `sql` grant use.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// Postgres or SQLite, with the URL. Secret, for it may hold a password.
+    pub kind: DatabaseKind,
+    /// Connections per module.
+    pub connections: u32,
+}
+
+/// The drivers there are.
+#[derive(Clone, Debug)]
+pub enum DatabaseKind {
+    /// `postgres://…`
+    Postgres(SecretString),
+    /// The file that the module's own file is named after.
+    Sqlite(PathBuf),
+}
+
+/// How callers are verified.
+#[derive(Clone, Debug)]
+pub struct Auth {
+    /// The shared secret of HS256 tokens; none: no credential is accepted.
+    pub secret: Option<SecretString>,
+    /// `iss` must be this, when set.
+    pub issuer: Option<String>,
+    /// `aud` must hold this, when set.
+    pub audience: Option<String>,
+}
+
+/// One module.
+#[derive(Clone, Debug)]
+pub struct ModuleConfig {
+    /// Its name, `[a-z][a-z0-9-]{0,30}`: also its schema in the database.
+    pub name: String,
+    /// The `.wasm` file.
+    pub source: PathBuf,
+    /// The path prefix it answers; the longest prefix wins.
+    pub route: String,
+    /// What it may use.
+    pub grants: Grants,
+    /// How much of it.
+    pub limits: ModuleLimits,
+    /// Settings that the guest reads through `wasi:config`.
+    pub config: BTreeMap<String, String>,
+}
+
+/// What a module may use. Nothing, unless it says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Declared statements on the configured database, in a schema of its own.
+    pub sql: bool,
+}
+
+impl Config {
+    /// Reads everything; see the module's documentation for the order.
+    ///
+    /// # Errors
+    /// Every mistake at once.
+    pub fn load(flags: &Flags, env: &Env) -> Result<Self, Problems> {
+        build::load(flags, env)
+    }
+}

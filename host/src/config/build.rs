@@ -1,0 +1,337 @@
+//! From raw to valid: every key named once, every mistake collected.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use http::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::limits::{MEMORY_CEILING, parse_bytes, parse_duration};
+use super::problems::nearest;
+use super::raw::{RawAuth, RawCors, RawDatabase, RawFile, RawGrants, RawLimits, RawModule};
+use super::{Auth, Config, Database, DatabaseKind, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems};
+
+/// The default module when nothing else is named: where the image has it.
+const DEFAULT_MODULE: &str = "modules/todo.wasm";
+
+pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
+    let mut problems = Problems::default();
+    env.check_own_names(&mut problems);
+    let raw = read_file(flags, env, &mut problems);
+    let RawFile { listen, admin_listen, cache_dir, h2c, max_in_flight, database, auth, cors, modules } = raw;
+    let dev = flag(env, "INNKEEPER_DEV", &mut problems).unwrap_or(false);
+    let h2c = flag(env, "INNKEEPER_H2C", &mut problems).or(h2c).unwrap_or(false);
+
+    let listen = pick(flags.listen.as_deref(), env.get("INNKEEPER_LISTEN"), listen.as_deref(), "0.0.0.0:8000");
+    let listen = address("listen", listen, &mut problems);
+    let admin = pick(None, env.get("INNKEEPER_ADMIN_LISTEN"), admin_listen.as_deref(), "127.0.0.1:9000");
+    let admin_listen = (admin != "off").then(|| address("admin_listen", admin, &mut problems));
+    let cache_dir = env.get("INNKEEPER_CACHE_DIR").map(PathBuf::from).or(cache_dir.map(PathBuf::from));
+
+    let config = Config {
+        listen,
+        admin_listen,
+        cache_dir: cache_dir.unwrap_or_else(|| default_cache_dir(env)),
+        dev,
+        h2c,
+        max_in_flight: in_flight(env, max_in_flight, &mut problems),
+        database: build_database(database, env, &mut problems),
+        auth: build_auth(auth, env, &mut problems),
+        cors_origins: build_cors(cors, env, &mut problems),
+        modules: build_modules(modules, flags, env, &mut problems),
+    };
+    problems.into_result(config)
+}
+
+fn read_file(flags: &Flags, env: &Env, problems: &mut Problems) -> RawFile {
+    let named = flags.config.clone().or_else(|| env.get("INNKEEPER_CONFIG").map(PathBuf::from));
+    let Some(path) = named.or_else(|| Path::new("innkeeper.toml").exists().then(|| "innkeeper.toml".into())) else {
+        return RawFile::default();
+    };
+    let name = path.display().to_string();
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => {
+            problems.push(&name, format!("cannot be read: {error}"), "correct INNKEEPER_CONFIG or --config");
+            return RawFile::default();
+        }
+    };
+    parse(&name, &text, problems)
+}
+
+fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
+    let mut unknown = Vec::new();
+    let parsed = toml::Deserializer::parse(text)
+        .and_then(|de| serde_ignored::deserialize(de, |path| unknown.push(path.to_string())));
+    for key in unknown {
+        let last = key.rsplit('.').next().unwrap_or(&key);
+        let hint = match nearest(last, KEYS) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => "remove it, or see docs/configuration.md for what there is".to_owned(),
+        };
+        problems.push(format!("{name}: {key}"), "no such key", hint);
+    }
+    parsed.unwrap_or_else(|error| {
+        problems.push(name, error.to_string().trim_end().replace('\n', "\n    "), "correct the line");
+        RawFile::default()
+    })
+}
+
+/// Every key of the file, for hints.
+const KEYS: [&str; 28] = [
+    "listen", "admin_listen", "cache_dir", "h2c", "max_in_flight", "database", "auth", "cors", "module", "url",
+    "connections", "secret", "issuer", "audience", "origins", "name", "source", "route", "grants", "limits", "config",
+    "sql", "memory", "cpu", "wall", "concurrency", "host_calls", "sql_rows",
+];
+
+fn pick<'a>(flag: Option<&'a str>, env: Option<&'a str>, file: Option<&'a str>, default: &'a str) -> &'a str {
+    flag.or(env).or(file).unwrap_or(default)
+}
+
+fn flag(env: &Env, key: &str, problems: &mut Problems) -> Option<bool> {
+    match env.get(key)? {
+        "1" | "true" => Some(true),
+        "0" | "false" => Some(false),
+        other => {
+            problems.push(key, format!("`{other}` is neither 1 nor 0"), "set it to 1, or remove it");
+            None
+        }
+    }
+}
+
+fn address(key: &str, text: &str, problems: &mut Problems) -> SocketAddr {
+    text.parse().unwrap_or_else(|_| {
+        problems.push(key, format!("`{text}` is not an address and port"), "write it as 0.0.0.0:8000 or [::]:8000");
+        SocketAddr::from(([127, 0, 0, 1], 0))
+    })
+}
+
+fn in_flight(env: &Env, file: Option<u32>, problems: &mut Problems) -> u32 {
+    let text = env.get("INNKEEPER_MAX_IN_FLIGHT");
+    let value = text.map_or(Ok(file.unwrap_or(512)), str::parse::<u32>);
+    match value {
+        Ok(value @ 1..=4096) => value,
+        _ => {
+            problems.push("max_in_flight", "not a number from 1 to 4096", "leave it out for 512");
+            512
+        }
+    }
+}
+
+/// Beside the user's other caches; under the temporary directory for a user
+/// without a home.
+fn default_cache_dir(env: &Env) -> PathBuf {
+    if let Some(dir) = env.get("XDG_CACHE_HOME") {
+        return Path::new(dir).join(crate::NAME);
+    }
+    match env.get("HOME") {
+        Some(home) => Path::new(home).join(".cache").join(crate::NAME),
+        None => std::env::temp_dir().join(crate::NAME),
+    }
+}
+
+fn build_database(raw: RawDatabase, env: &Env, problems: &mut Problems) -> Database {
+    let RawDatabase { url, connections } = raw;
+    let from_env = env.secret("DATABASE_URL", problems).or_else(|| env.secret("NEON_DATABASE_URL", problems));
+    let url = from_env.or_else(|| match url.as_deref() {
+        // A file path holds no password, so it may be written out.
+        Some(url) if url.starts_with("sqlite:") => Some(SecretString::from(url)),
+        Some(url) => env.reference("database.url", url, problems),
+        None => None,
+    });
+    let connections = connections.unwrap_or(20);
+    if !(1..=200).contains(&connections) {
+        problems.push("database.connections", "not from 1 to 200", "leave it out for 20");
+    }
+    let kind = url.map_or_else(|| DatabaseKind::Sqlite("innkeeper.db".into()), |url| database_kind(url, problems));
+    Database { kind, connections }
+}
+
+fn database_kind(url: SecretString, problems: &mut Problems) -> DatabaseKind {
+    let text = url.expose_secret();
+    // SQLAlchemy's spelling is in the environment of every backend that this
+    // host replaces; the driver after the plus means nothing here.
+    let normal = match text.split_once("://") {
+        Some((scheme, rest)) if scheme.starts_with("postgresql+") || scheme.starts_with("postgres+") => {
+            format!("postgres://{rest}")
+        }
+        _ => text.to_owned(),
+    };
+    if normal.starts_with("postgres://") || normal.starts_with("postgresql://") {
+        if url::Url::parse(&normal).is_err() {
+            problems.push("DATABASE_URL", "not a valid URL", "write it as postgres://user:password@host:5432/database");
+        }
+        DatabaseKind::Postgres(SecretString::from(normal))
+    } else if let Some(path) = normal.strip_prefix("sqlite:") {
+        DatabaseKind::Sqlite(path.strip_prefix("//").unwrap_or(path).into())
+    } else {
+        problems.push("DATABASE_URL", "neither postgres:// nor sqlite://", "Innkeeper speaks Postgres and SQLite");
+        DatabaseKind::Sqlite("innkeeper.db".into())
+    }
+}
+
+fn build_auth(raw: RawAuth, env: &Env, problems: &mut Problems) -> Auth {
+    let RawAuth { secret, issuer, audience } = raw;
+    let written = secret.and_then(|reference| env.reference("auth.secret", &reference, problems));
+    let secret = env.secret("BETTER_AUTH_SECRET", problems).or(written);
+    if secret.as_ref().is_some_and(|secret| secret.expose_secret().trim().is_empty()) {
+        problems.push("BETTER_AUTH_SECRET", "empty", "set the secret that your frontend signs its tokens with");
+    }
+    Auth {
+        secret,
+        issuer: env.get("AUTH_ISSUER").map(str::to_owned).or(issuer),
+        audience: env.get("AUTH_AUDIENCE").map(str::to_owned).or(audience),
+    }
+}
+
+fn build_cors(raw: RawCors, env: &Env, problems: &mut Problems) -> Vec<HeaderValue> {
+    let RawCors { origins } = raw;
+    let listed = match env.get("CORS_ORIGINS") {
+        Some(text) => origins_of(text),
+        None => origins.unwrap_or_default(),
+    };
+    let mut valid = Vec::new();
+    for origin in listed {
+        match origin_header(&origin) {
+            Some(value) => valid.push(value),
+            None => problems.push(
+                "CORS_ORIGINS",
+                format!("`{origin}` is not an origin"),
+                "write scheme, host and port alone, such as https://app.example.com; `*` is refused, because callers send credentials",
+            ),
+        }
+    }
+    valid
+}
+
+/// Commas between them, or a JSON array as FastAPI settings are often written.
+fn origins_of(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_else(|_| {
+        text.split(',').map(|origin| origin.trim().to_owned()).filter(|origin| !origin.is_empty()).collect()
+    })
+}
+
+fn origin_header(origin: &str) -> Option<HeaderValue> {
+    let url = url::Url::parse(origin.trim_end_matches('/')).ok()?;
+    let ascii = url.origin().ascii_serialization();
+    (matches!(url.scheme(), "http" | "https") && url.path() == "/" && ascii != "null")
+        .then(|| HeaderValue::from_str(&ascii).ok())
+        .flatten()
+}
+
+fn build_modules(raw: Vec<RawModule>, flags: &Flags, env: &Env, problems: &mut Problems) -> Vec<ModuleConfig> {
+    let named = flags.module.as_deref().or(env.get("INNKEEPER_MODULE"));
+    let mut modules: Vec<ModuleConfig> = Vec::new();
+    for (index, raw) in raw.into_iter().enumerate() {
+        let module = build_module(index, raw, problems);
+        if modules.iter().any(|other| other.name == module.name) {
+            problems.push(format!("module.{}", module.name), "two modules have this name", "rename one of them");
+        }
+        if let Some(other) = modules.iter().find(|other| other.route == module.route) {
+            let what = format!("`{}` has the route `{}` too", other.name, module.route);
+            problems.push(format!("module.{}.route", module.name), what, "give each module a prefix of its own");
+        }
+        modules.push(module);
+    }
+    let default = modules.iter_mut().find(|module| module.route == "/");
+    match (named, default) {
+        // The variable swaps the default module: the one at the root.
+        (Some(source), Some(default)) => default.source = source.into(),
+        (Some(source), None) => modules.push(default_module(source)),
+        (None, _) => {}
+    }
+    if modules.is_empty() {
+        modules.push(default_module(DEFAULT_MODULE));
+    }
+    modules
+}
+
+/// What the environment alone configures: one module at the root, named after
+/// its file, with everything that a default guest needs.
+fn default_module(source: &str) -> ModuleConfig {
+    let stem = Path::new(source).file_stem().and_then(|stem| stem.to_str()).unwrap_or("module");
+    let name = stem.to_ascii_lowercase().replace('_', "-");
+    ModuleConfig {
+        name: if valid_name(&name) { name } else { "module".to_owned() },
+        source: source.into(),
+        route: "/".to_owned(),
+        grants: Grants { sql: true },
+        limits: ModuleLimits::default(),
+        config: [].into(),
+    }
+}
+
+fn valid_name(name: &str) -> bool {
+    name.len() <= 31
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+fn build_module(index: usize, raw: RawModule, problems: &mut Problems) -> ModuleConfig {
+    let RawModule { name, source, route, grants, limits, config } = raw;
+    let name = name.unwrap_or_default();
+    let key = |field: &str| format!("module[{index}].{field}");
+    if !valid_name(&name) {
+        let what = format!("`{name}` is not a module name");
+        problems.push(key("name"), what, "use lower-case letters, digits and dashes, at most 31, a letter first");
+    }
+    let source = source.unwrap_or_default();
+    if source.is_empty() {
+        problems.push(key("source"), "missing", "name the .wasm file of the module");
+    }
+    let route = route.unwrap_or_else(|| "/".to_owned());
+    if !route.starts_with('/') || (route.len() > 1 && route.ends_with('/')) {
+        problems.push(key("route"), format!("`{route}` is not a prefix"), "write it as / or /prefix");
+    }
+    let RawGrants { sql } = grants;
+    if sql.as_deref().is_some_and(|database| database != "main") {
+        problems.push(key("grants.sql"), "no such database", "write sql = \"main\": there is one database");
+    }
+    let limits = build_limits(&key("limits"), limits, problems);
+    ModuleConfig { name, source: source.into(), route, grants: Grants { sql: sql.is_some() }, limits, config }
+}
+
+fn build_limits(key: &str, raw: RawLimits, problems: &mut Problems) -> ModuleLimits {
+    let RawLimits { memory, cpu, wall, concurrency, host_calls, sql_rows, sql_bytes, sql_time } = raw;
+    let default = ModuleLimits::default();
+    let mut bytes = |field: &str, text: Option<String>, default: usize, most: usize| match text.as_deref() {
+        None => default,
+        Some(text) => parse_bytes(text).filter(|bytes| *bytes <= most).unwrap_or_else(|| {
+            let what = format!("`{text}` is not a size up to {} MiB", most >> 20);
+            problems.push(format!("{key}.{field}"), what, "write it as 64KiB or 32MiB");
+            default
+        }),
+    };
+    let memory = bytes("memory", memory, default.memory, MEMORY_CEILING);
+    let sql_bytes = bytes("sql_bytes", sql_bytes, default.sql_bytes, 64 << 20);
+    let mut time = |field: &str, text: Option<String>, default| match text.as_deref() {
+        None => default,
+        Some(text) => parse_duration(text).unwrap_or_else(|| {
+            let what = format!("`{text}` is not a duration");
+            problems.push(format!("{key}.{field}"), what, "write it as 500ms, 2s or 1m");
+            default
+        }),
+    };
+    let cpu = time("cpu", cpu, default.cpu);
+    let wall = time("wall", wall, default.wall);
+    let sql_time = time("sql_time", sql_time, default.sql_time);
+    let mut count = |field: &str, value: Option<u32>, default: u32, most: u32| match value {
+        None => default,
+        Some(value) if (1..=most).contains(&value) => value,
+        Some(value) => {
+            let what = format!("{value} is not from 1 to {most}");
+            problems.push(format!("{key}.{field}"), what, format!("leave it out for {default}"));
+            default
+        }
+    };
+    ModuleLimits {
+        memory,
+        cpu,
+        wall,
+        concurrency: count("concurrency", concurrency, default.concurrency, 4096),
+        host_calls: count("host_calls", host_calls, default.host_calls, 1_000_000),
+        sql_rows: count("sql_rows", sql_rows, default.sql_rows, 1_000_000),
+        sql_bytes,
+        sql_time,
+    }
+}

@@ -1,0 +1,71 @@
+//! The configuration file as it is written. Nothing here is valid yet:
+//! `config.rs` turns it into the one form that is.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawFile {
+    pub(super) listen: Option<String>,
+    pub(super) admin_listen: Option<String>,
+    pub(super) cache_dir: Option<String>,
+    pub(super) h2c: Option<bool>,
+    pub(super) max_in_flight: Option<u32>,
+    #[serde(default)]
+    pub(super) database: RawDatabase,
+    #[serde(default)]
+    pub(super) auth: RawAuth,
+    #[serde(default)]
+    pub(super) cors: RawCors,
+    #[serde(default, rename = "module")]
+    pub(super) modules: Vec<RawModule>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawDatabase {
+    pub(super) url: Option<String>,
+    pub(super) connections: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawAuth {
+    pub(super) secret: Option<String>,
+    pub(super) issuer: Option<String>,
+    pub(super) audience: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawCors {
+    pub(super) origins: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawModule {
+    pub(super) name: Option<String>,
+    pub(super) source: Option<String>,
+    pub(super) route: Option<String>,
+    #[serde(default)]
+    pub(super) grants: RawGrants,
+    #[serde(default)]
+    pub(super) limits: RawLimits,
+    #[serde(default)]
+    pub(super) config: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawGrants {
+    pub(super) sql: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawLimits {
+    pub(super) memory: Option<String>,
+    pub(super) cpu: Option<String>,
+    pub(super) wall: Option<String>,
+    pub(super) concurrency: Option<u32>,
+    pub(super) host_calls: Option<u32>,
+    pub(super) sql_rows: Option<u32>,
+    pub(super) sql_bytes: Option<String>,
+    pub(super) sql_time: Option<String>,
+}

@@ -1,0 +1,99 @@
+//! One call: a permit, a fresh store, the guest, and everything released again.
+//!
+//! The guest runs inside the future that [`run`] returns, and later inside the
+//! answer's body. When the client goes away both are dropped, and with them the
+//! store and every resource it held: a call is cancelled, never detached. What
+//! a cancelled call had not committed is not in the database.
+
+mod answer;
+mod body;
+mod failed;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::{Request, Response, uri::Scheme};
+use http_body_util::{BodyExt, Full};
+use tokio::sync::oneshot::{self, Sender};
+use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme as WasiScheme};
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+use wasmtime_wasi_http::{Error, WasiHttpView};
+
+pub use body::Body;
+pub use failed::Failed;
+
+use crate::call::Call;
+use crate::instance::{self, Guest};
+
+type Head = Result<Response<HyperOutgoingBody>, ErrorCode>;
+
+/// Calls a guest's HTTP handler. The answer is checked before it is returned.
+///
+/// # Errors
+/// See [`Failed`]; then nothing of an answer was sent.
+pub async fn run(guest: &Guest, call: &Arc<Call>, request: Request<Bytes>) -> Result<Response<Body>, Failed> {
+    let (sender, mut head) = oneshot::channel();
+    let mut running = start(guest, call, request, sender)?;
+    let (ended, head) = tokio::select! {
+        // The guest first: most calls end in one go, and then the whole answer
+        // is here.
+        biased;
+        ended = &mut running => { ended?; (true, head.try_recv().ok()) }
+        head = &mut head => (false, head.ok()),
+    };
+    let response = match head {
+        Some(Ok(response)) => response,
+        Some(Err(code)) => return Err(Failed::Reported(format!("{code:?}"))),
+        None => return Err(Failed::NoAnswer),
+    };
+    let (head, body) = answer::check(response)?.into_parts();
+    let body = if ended { Body::whole(body)? } else { Body::streamed(body, running) };
+    answer::check_body(&head, &body)?;
+    Ok(Response::from_parts(head, body))
+}
+
+/// The future that *is* the call. It owns the permit and the store.
+fn start(
+    guest: &Guest,
+    call: &Arc<Call>,
+    request: Request<Bytes>,
+    head: Sender<Head>,
+) -> Result<BoxFuture<'static, Result<(), Failed>>, Failed> {
+    let permit = Arc::clone(&guest.permits).try_acquire_owned().map_err(|_| Failed::Busy)?;
+    let pre = guest.http.clone();
+    let mut store = instance::store(pre.engine(), &guest.profile, call);
+    let deadline = call.deadline.into();
+    let enter = async move {
+        let _permit = permit;
+        let result = async {
+            let incoming = store.data_mut().http().new_incoming_request(scheme(&request), request.map(whole))?;
+            let out = store.data_mut().http().new_response_outparam(head)?;
+            let instance = pre.instantiate_async(&mut store).await?;
+            instance.wasi_http_incoming_handler().call_handle(&mut store, incoming, out).await
+        }
+        .await;
+        result.map_err(|error| Failed::classify(error, &store.data().budget))
+    };
+    // A panic in a host function must cost this request alone.
+    let guarded = AssertUnwindSafe(tokio::time::timeout_at(deadline, enter)).catch_unwind();
+    Ok(Box::pin(async move {
+        match guarded.await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Failed::OutOfTime),
+            Err(_) => Err(Failed::Panicked),
+        }
+    }))
+}
+
+fn whole(bytes: Bytes) -> impl http_body::Body<Data = Bytes, Error = Error> + Send + 'static {
+    Full::new(bytes).map_err(|never| match never {})
+}
+
+/// The host terminates no TLS, so a request is `http` unless its target says
+/// otherwise.
+fn scheme(request: &Request<Bytes>) -> WasiScheme {
+    if request.uri().scheme() == Some(&Scheme::HTTPS) { WasiScheme::Https } else { WasiScheme::Http }
+}

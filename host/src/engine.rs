@@ -1,0 +1,113 @@
+//! The one engine of the process: how guests are compiled, where their memory
+//! lies, and the clock that interrupts them.
+//!
+//! Guests are WASI 0.2 components, one instance per request. Everything that a
+//! component could use beyond that is off, because what is off cannot be
+//! attacked.
+
+use std::thread;
+use std::time::Duration;
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, ModuleVersionStrategy, OptLevel, PoolingAllocationConfig, Strategy};
+
+use crate::config::limits::MEMORY_CEILING;
+
+/// How often the epoch moves on. Shorter: budgets are kept more exactly.
+/// Longer: fewer interruptions of honest guests.
+pub const TICK: Duration = Duration::from_millis(5);
+
+/// wasmtime and this build. An artefact of another version is another artefact:
+/// wasmtime itself only compares its *major* version, and would load code that
+/// was miscompiled by an older patch.
+const ARTEFACT_VERSION: &str = concat!("wasmtime-48.0.8+innkeeper-", env!("CARGO_PKG_VERSION"));
+
+/// Makes the engine for `instances` calls at once, and starts its clock.
+///
+/// # Errors
+/// When the machine cannot reserve the address space for the pool.
+pub fn build(instances: u32) -> wasmtime::Result<Engine> {
+    let engine = Engine::new(&config(instances))?;
+    start_clock(&engine);
+    Ok(engine)
+}
+
+fn config(instances: u32) -> Config {
+    let mut config = Config::new();
+    config
+        // Winch had three memory-safety advisories in 2026 and knows no epochs.
+        .strategy(Strategy::Cranelift)
+        .cranelift_opt_level(OptLevel::Speed)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)))
+        .memory_init_cow(true)
+        .epoch_interruption(true)
+        // A call is a plain fibre then: no event loop and no task per host call.
+        .concurrency_support(false)
+        // 4 GiB of address space and a guard make bounds checks free.
+        .memory_reservation(4 << 30)
+        .memory_guard_size(32 << 20)
+        // 1.5 MiB of the fibre's stack are left for host functions.
+        .max_wasm_stack(512 << 10)
+        .async_stack_size(2 << 20)
+        .async_stack_zeroing(true)
+        // Traps are told by their kind, and guests are stripped: no tables for
+        // unwinding and backtraces that nobody reads.
+        .generate_address_map(false)
+        .native_unwind_info(false)
+        .wasm_backtrace_max_frames(None);
+    // The cargo features stay compiled in, see Cargo.toml; guests get none of it.
+    config
+        .gc_support(false)
+        .wasm_exceptions(false)
+        .wasm_threads(false)
+        .wasm_memory64(false)
+        .wasm_relaxed_simd(false)
+        .wasm_stack_switching(false);
+    // Refused only for a version longer than 255 bytes.
+    let version = ModuleVersionStrategy::Custom(ARTEFACT_VERSION.to_owned());
+    config.module_version(version).expect("the version is short");
+    config
+}
+
+/// Slots for `instances` calls. Every cap is set: the defaults are unlimited in
+/// several places.
+fn pool(instances: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_stacks(instances)
+        // A component of today's toolchains has one core module and up to three
+        // small adapters; a JavaScript or Python guest has more memories.
+        .total_core_instances(instances * 4)
+        .total_memories(instances * 2)
+        .total_tables(instances * 2)
+        .max_core_instances_per_component(64)
+        .max_memories_per_component(4)
+        .max_tables_per_component(32)
+        .max_memory_size(MEMORY_CEILING)
+        .table_elements(20_000)
+        .max_component_instance_size(1 << 20)
+        .max_core_instance_size(1 << 20)
+        // Cleared by hand instead of being given back to the kernel: cheaper, as
+        // long as it is about what a request dirties.
+        .linear_memory_keep_resident(512 << 10)
+        .table_keep_resident(64 << 10)
+        .async_stack_keep_resident(64 << 10)
+        .max_unused_warm_slots(instances)
+        .decommit_batch_size(32);
+    pool
+}
+
+/// One thread for the life of the engine. It holds the engine weakly, so that
+/// dropping the last user of the engine ends it.
+fn start_clock(engine: &Engine) {
+    let engine = engine.weak();
+    let ticker = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(TICK);
+        }
+    };
+    let spawned = thread::Builder::new().name("epoch".to_owned()).spawn(ticker);
+    // Without the clock no guest could be interrupted: better no host at all.
+    spawned.expect("the system can start a thread");
+}

@@ -1,0 +1,151 @@
+//! What went wrong, whose fault it is, and what a client may hear of it.
+//!
+//! Two readers, two messages: `public` is written for a stranger and is all
+//! that leaves the host; `source` is for the log. There is no `Display` that
+//! joins them, so that internals cannot reach a body by accident.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// Who has to act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The client: the request cannot be served as it is.
+    Caller,
+    /// The module: it broke its contract or its limits.
+    Guest,
+    /// This process, its configuration or its dependencies.
+    Host,
+}
+
+impl Blame {
+    /// The word for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Guest => "guest",
+            Self::Host => "host",
+        }
+    }
+}
+
+/// What kind of failure it is. The only place that maps failures to HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The request is not one that can be passed on.
+    BadRequest,
+    /// A credential was sent and is not valid.
+    Unauthorized,
+    /// No module answers this path.
+    NotFound,
+    /// The body did not arrive in time.
+    RequestTimeout,
+    /// The body is larger than the limit.
+    BodyTooLarge,
+    /// The request target is longer than the limit.
+    TargetTooLong,
+    /// The header fields are larger than the limit.
+    FieldsTooLarge,
+    /// The guest trapped, or ended without an answer.
+    GuestFailed,
+    /// The guest's answer is not one that can be passed on.
+    GuestAnswer,
+    /// The guest used up its time.
+    GuestTimeout,
+    /// More requests than the host or the module takes at once.
+    Overloaded,
+    /// Not serving: starting, or stopping.
+    NotServing,
+    /// A bug in the host.
+    Internal,
+}
+
+impl Code {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            // What an unhandled exception is in the backends that guests replace.
+            Self::GuestFailed | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::GuestAnswer => StatusCode::BAD_GATEWAY,
+            Self::GuestTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Overloaded | Self::NotServing => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// A request that was not served.
+#[derive(Debug)]
+pub struct Fault {
+    /// Who has to act.
+    pub blame: Blame,
+    /// What kind of failure it is.
+    pub code: Code,
+    /// What the client reads, in `{"detail": …}`.
+    pub public: Cow<'static, str>,
+    /// What the log reads.
+    pub source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Fault {
+    /// A failure without a cause beyond itself.
+    pub fn new(blame: Blame, code: Code, public: impl Into<Cow<'static, str>>) -> Self {
+        Self { blame, code, public: public.into(), source: None }
+    }
+
+    /// The same with its cause, for the log.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The status that the client gets.
+    pub fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    /// When the client may try again, for failures that pass by themselves.
+    pub fn retry_after(&self) -> Option<Duration> {
+        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(1))
+    }
+
+    /// The whole chain of causes in one line, for the log.
+    pub fn chain(&self) -> String {
+        match &self.source {
+            Some(source) => chain(source.as_ref()),
+            None => self.public.to_string(),
+        }
+    }
+}
+
+/// An error and its causes, joined by `: `.
+pub fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        // Some libraries repeat their cause in their own message.
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+impl fmt::Display for Blame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,111 @@
+//! The pipeline of every request, on one screen.
+//!
+//! Everything a client can do wrong is answered here, before a guest runs; what
+//! a guest does wrong is turned into a [`Fault`] below and answered here too.
+
+pub mod admit;
+mod respond;
+mod route;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderName, HeaderValue, Method, Request, Response, header};
+use http_body::Body as HttpBody;
+use tower::{Service, ServiceBuilder, service_fn};
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use tower_http::compression::{CompressionBody, CompressionLayer};
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+
+pub use respond::AnswerBody;
+
+use crate::broker::identity::{Identity, policy};
+use crate::call::Call;
+use crate::dispatch;
+use crate::fault::{Blame, Code, Fault};
+use crate::health;
+use crate::registry::Registry;
+
+/// Answers smaller than this are not compressed: the header costs more.
+const COMPRESS_ABOVE: u64 = 1_024;
+
+/// What the pipeline needs.
+pub struct Front {
+    /// Who is calling.
+    pub identity: Identity,
+    /// What is served.
+    pub registry: Arc<Registry>,
+    /// How much at once.
+    pub admission: admit::Admission,
+    /// Whether the host is about to stop.
+    pub draining: std::sync::atomic::AtomicBool,
+}
+
+/// The pipeline as a service: CORS, then compression, then [`handle`].
+pub fn service<B>(
+    front: Arc<Front>,
+    origins: &[HeaderValue],
+) -> impl Service<Request<B>, Response = Response<CompressionBody<AnswerBody>>, Error = Infallible, Future: Send> + Clone + Send + 'static
+where
+    B: HttpBody<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + Unpin + 'static,
+{
+    let compress = SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE).and(NotForContentType::IMAGES);
+    let inner = service_fn(move |request: Request<B>| {
+        let front = Arc::clone(&front);
+        async move { Ok::<_, Infallible>(handle(&front, request).await) }
+    });
+    ServiceBuilder::new()
+        .layer(cors(origins))
+        .layer(CompressionLayer::new().gzip(true).compress_when(compress))
+        .service(inner)
+}
+
+/// What FastAPI's middleware answers browsers: the exact origin, any header,
+/// credentials allowed.
+fn cors(origins: &[HeaderValue]) -> CorsLayer {
+    use Method as M;
+    let methods = [M::DELETE, M::GET, M::HEAD, M::OPTIONS, M::PATCH, M::POST, M::PUT];
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins.iter().cloned()))
+        .allow_methods(AllowMethods::list(methods))
+        .allow_headers(AllowHeaders::mirror_request())
+        .allow_credentials(true)
+        .expose_headers([HeaderName::from_static(respond::REQUEST_ID), header::RETRY_AFTER])
+        .max_age(std::time::Duration::from_secs(600))
+}
+
+/// One request: who, what, run, answer. The only place that logs an outcome.
+async fn handle<B>(front: &Front, request: Request<B>) -> Response<AnswerBody>
+where
+    B: HttpBody<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + Unpin,
+{
+    let mut outcome = respond::Outcome::begin(&request);
+    let result = match health::answer(&request, front) {
+        Some(answer) => Ok(answer),
+        None => serve(front, request, &mut outcome).await,
+    };
+    outcome.finish(result)
+}
+
+async fn serve<B>(front: &Front, request: Request<B>, outcome: &mut respond::Outcome) -> Result<Response<dispatch::Body>, Fault>
+where
+    B: HttpBody<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + Unpin,
+{
+    outcome.admitted(front.admission.enter()?);
+    admit::check_head(&request)?;
+    let caller = front.identity.authenticate(request.headers());
+    let caller = caller.map_err(|rejected| Fault::new(Blame::Caller, Code::Unauthorized, rejected.public()).because(rejected))?;
+    let generation = front.registry.current();
+    let generation = generation.ok_or_else(|| Fault::new(Blame::Host, Code::NotServing, "Service is starting"))?;
+    let guest = route::find(&generation, request.uri().path());
+    let guest = guest.ok_or_else(|| Fault::new(Blame::Caller, Code::NotFound, "Not Found"))?;
+    outcome.routed(guest);
+    let mut request = front.admission.read_body(request).await?;
+    policy::strip(request.headers_mut());
+    let id = outcome.request_id();
+    request.headers_mut().insert(respond::REQUEST_ID, id.1);
+    let trace = request.headers().get("traceparent").cloned();
+    let call = Call { id: id.0, caller, trace, deadline: Instant::now() + guest.profile.limits.wall };
+    Ok(dispatch::run(guest, &Arc::new(call), request).await?)
+}

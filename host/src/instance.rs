@@ -1,0 +1,153 @@
+//! The sandbox of one call: what a store holds, and its limits.
+//!
+//! A store serves one call and is dropped with it, so nothing of one caller's
+//! request is left for the next. It must stay cheap: it is made for every
+//! request.
+
+mod budget;
+mod guest_log;
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Counter, Histogram};
+use tokio::sync::Semaphore;
+use wasmtime::component::{InstancePre, ResourceTable};
+use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi_config::WasiConfigVariables;
+use wasmtime_wasi_http::WasiHttpCtx;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+
+pub use budget::{Budget, HostCallsUsedUp};
+
+use crate::broker::sql;
+use crate::call::Call;
+use crate::config::ModuleLimits;
+use crate::engine::TICK;
+use crate::telemetry;
+
+/// Bytes that one host call may lift out of a guest: the largest body chunk or
+/// set of SQL parameters, with room. The default is 128 MiB *per store*.
+const HOSTCALL_BYTES: usize = 4 << 20;
+/// Resources of the host that a guest may hold: an honest request needs a dozen.
+const RESOURCES: usize = 256;
+/// Handles on either side of the component boundary.
+const HANDLES: usize = 1_024;
+/// Header fields in memory, which is more than on the wire.
+const FIELD_BYTES: usize = 64 << 10;
+/// Random bytes in one answer.
+const RANDOM_BYTES: u64 = 64 << 10;
+
+/// What all calls of a module share.
+pub struct Profile {
+    /// The module's name.
+    pub name: Arc<str>,
+    /// How much a call may use.
+    pub limits: ModuleLimits,
+    /// What `wasi:config` answers.
+    pub settings: WasiConfigVariables,
+    /// The SQL broker, when granted.
+    pub sql: Option<Arc<sql::Store>>,
+    /// Requests that it served.
+    pub served: Counter,
+    /// How long they took.
+    pub latency: Histogram,
+}
+
+impl Profile {
+    /// A profile with its metrics.
+    pub fn new(name: &str, limits: ModuleLimits, settings: WasiConfigVariables, sql: Option<Arc<sql::Store>>) -> Self {
+        // Looked up here and not per request: a look-up makes and hashes a key.
+        let served = metrics::counter!(telemetry::REQUESTS, "module" => name.to_owned(), "blame" => "none");
+        let latency = metrics::histogram!(telemetry::LATENCY, "module" => name.to_owned());
+        Self { name: name.into(), limits, settings, sql, served, latency }
+    }
+}
+
+/// A module that can be called: compiled, type-checked and vetted.
+pub struct Guest {
+    /// What its calls share.
+    pub profile: Arc<Profile>,
+    /// Its HTTP handler, ready to be instantiated.
+    pub http: ProxyPre<State>,
+    /// One permit per call.
+    pub permits: Arc<Semaphore>,
+    /// SHA-256 of the component, in hexadecimal.
+    pub digest: String,
+}
+
+impl Guest {
+    /// A guest from a component that exports an HTTP handler.
+    ///
+    /// # Errors
+    /// When it exports none.
+    pub fn new(profile: Profile, pre: InstancePre<State>, digest: String) -> wasmtime::Result<Self> {
+        let permits = Arc::new(Semaphore::new(profile.limits.concurrency as usize));
+        Ok(Self { http: ProxyPre::new(pre)?, profile: Arc::new(profile), permits, digest })
+    }
+}
+
+/// What the store of one call holds.
+pub struct State {
+    /// The call.
+    pub call: Arc<Call>,
+    /// Its module.
+    pub profile: Arc<Profile>,
+    /// What is left of its limits.
+    pub budget: Budget,
+    pub(crate) table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: view::Hooks,
+}
+
+impl State {
+    fn new(call: Arc<Call>, profile: Arc<Profile>) -> Self {
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELD_BYTES);
+        let mut table = ResourceTable::with_capacity(16);
+        table.set_max_capacity(RESOURCES);
+        let log = guest_log::GuestLog::new(Arc::clone(&profile.name), Arc::clone(&call.id));
+        // No arguments, no environment, no preopened directory, no network:
+        // the builder's defaults, and nothing is added here.
+        let wasi = WasiCtx::builder()
+            .max_random_size(RANDOM_BYTES)
+            .stdout(log.clone())
+            .stderr(log)
+            .build();
+        let budget = Budget::new(&profile.limits);
+        Self { call, profile, budget, table, wasi, http, hooks: view::Hooks }
+    }
+
+    /// Counts one call of a host function.
+    ///
+    /// # Errors
+    /// When the module's `host_calls` are used up; that ends the call.
+    pub fn host_call(&mut self) -> Result<(), HostCallsUsedUp> {
+        self.budget.host_call()
+    }
+}
+
+/// A fresh store with every limit set.
+pub fn store(engine: &Engine, profile: &Arc<Profile>, call: &Arc<Call>) -> Store<State> {
+    let mut store = Store::new(engine, State::new(Arc::clone(call), Arc::clone(profile)));
+    store.limiter(|state| &mut state.budget);
+    store.set_hostcall_fuel(HOSTCALL_BYTES);
+    store.set_max_component_handles(HANDLES);
+    store.epoch_deadline_callback(|mut store| Ok(on_tick(&mut store.data_mut().budget)));
+    store.set_epoch_deadline(1);
+    store
+}
+
+/// Ticks count only while guest code runs: a wait in a host function is one
+/// tick at most. Between ticks other calls on this thread get their turn.
+fn on_tick(budget: &mut Budget) -> UpdateDeadline {
+    if budget.tick(TICK) { UpdateDeadline::Yield(1) } else { UpdateDeadline::Interrupt }
+}
+
+/// The limits for `declare`, which reads constants and may not take long.
+pub fn declare_limits() -> ModuleLimits {
+    ModuleLimits { cpu: Duration::from_secs(2), wall: Duration::from_secs(5), ..ModuleLimits::default() }
+}

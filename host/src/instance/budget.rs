@@ -1,0 +1,85 @@
+//! What one call may still use of its module's limits.
+
+use std::time::Duration;
+
+use wasmtime::ResourceLimiter;
+
+use crate::config::ModuleLimits;
+
+/// What an element of a table costs the host.
+const TABLE_ELEMENT_BYTES: usize = 16;
+
+/// Counts down. Memories and tables are *summed*: wasmtime's own limits are for
+/// each of them, and a component may have many.
+#[derive(Debug)]
+pub struct Budget {
+    memory_left: usize,
+    cpu_left: Duration,
+    host_calls_left: u32,
+    /// Growth was refused, which is the likely reason of a trap that follows.
+    pub memory_refused: bool,
+}
+
+/// The module's `host_calls` are used up.
+#[derive(Debug, thiserror::Error)]
+#[error("the call made more host calls than limits.host_calls allows")]
+pub struct HostCallsUsedUp;
+
+impl Budget {
+    pub(super) fn new(limits: &ModuleLimits) -> Self {
+        Self {
+            memory_left: limits.memory,
+            cpu_left: limits.cpu,
+            host_calls_left: limits.host_calls,
+            memory_refused: false,
+        }
+    }
+
+    pub(super) fn host_call(&mut self) -> Result<(), HostCallsUsedUp> {
+        self.host_calls_left = self.host_calls_left.checked_sub(1).ok_or(HostCallsUsedUp)?;
+        Ok(())
+    }
+
+    /// One more tick; false when the CPU time is used up.
+    pub(super) fn tick(&mut self, tick: Duration) -> bool {
+        self.cpu_left = self.cpu_left.saturating_sub(tick);
+        !self.cpu_left.is_zero()
+    }
+
+    fn take_memory(&mut self, bytes: usize) -> bool {
+        match self.memory_left.checked_sub(bytes) {
+            Some(left) => {
+                self.memory_left = left;
+                true
+            }
+            None => {
+                self.memory_refused = true;
+                false
+            }
+        }
+    }
+}
+
+impl ResourceLimiter for Budget {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.take_memory(desired.saturating_sub(current)))
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.take_memory(desired.saturating_sub(current).saturating_mul(TABLE_ELEMENT_BYTES)))
+    }
+
+    // A component of today's toolchains has up to four of each; one with an
+    // interpreter inside has a few more.
+    fn instances(&self) -> usize {
+        64
+    }
+
+    fn tables(&self) -> usize {
+        32
+    }
+
+    fn memories(&self) -> usize {
+        4
+    }
+}

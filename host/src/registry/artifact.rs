@@ -1,0 +1,164 @@
+//! Compiled components, kept between starts.
+//!
+//! Loading native code runs it, so only what this host compiled is loaded: an
+//! artefact is keyed by the component's digest and by everything that shapes
+//! its code, authenticated with a key that only this user can read, and
+//! replaced by renaming, never in place. Anything that does not fit is compiled
+//! anew and overwritten.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// Length of the code's MAC, which the file starts with.
+const MAC_BYTES: usize = 32;
+/// Artefacts that are kept; the oldest go first. Each is a few megabytes.
+const KEEP: usize = 64;
+
+/// The directory of compiled components.
+pub struct Artifacts {
+    dir: PathBuf,
+    key: [u8; 32],
+}
+
+impl Artifacts {
+    /// Opens the directory, or makes it.
+    ///
+    /// # Errors
+    /// When it cannot be made, or somebody else may write in it.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        private(dir)?;
+        let key = key(&dir.join("cache.key"))?;
+        Ok(Self { dir: dir.to_owned(), key })
+    }
+
+    /// The compiled component, from the directory or made now. Takes as long as
+    /// a compilation: not for the thread that serves requests.
+    ///
+    /// # Errors
+    /// When the bytes are not a component that the engine takes.
+    pub fn component(&self, engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Component> {
+        let name = name(engine, wasm);
+        let path = self.dir.join(format!("{name}.cwasm"));
+        if let Some(code) = self.read(&path, &name)
+            && let Ok(component) = deserialize(engine, &code)
+        {
+            return Ok(component);
+        }
+        let code = engine.precompile_component(wasm)?;
+        if let Err(error) = self.write(&path, &name, &code) {
+            tracing::warn!(path = %path.display(), "a compiled module was not kept, so the next start compiles it again: {error}");
+        }
+        deserialize(engine, &code)
+    }
+
+    /// The code in a file, if it is exactly what this host wrote there.
+    fn read(&self, path: &Path, name: &str) -> Option<Vec<u8>> {
+        let mut code = fs::read(path).ok()?;
+        if code.len() < MAC_BYTES {
+            return None;
+        }
+        let mac: Vec<u8> = code.drain(..MAC_BYTES).collect();
+        self.mac(name, &code).verify_slice(&mac).ok()?;
+        Some(code)
+    }
+
+    fn write(&self, path: &Path, name: &str, code: &[u8]) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        file.write_all(&self.mac(name, code).finalize().into_bytes())?;
+        file.write_all(code)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        self.prune()
+    }
+
+    fn mac(&self, name: &str, code: &[u8]) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
+        mac.update(name.as_bytes());
+        mac.update(code);
+        mac
+    }
+
+    fn prune(&self) -> io::Result<()> {
+        let mut kept = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "cwasm") {
+                kept.push((fs::metadata(&path)?.modified()?, path));
+            }
+        }
+        kept.sort();
+        let surplus = kept.len().saturating_sub(KEEP);
+        for (_, path) in kept.into_iter().take(surplus) {
+            fs::remove_file(path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything that shapes the code: the component, the engine's settings and
+/// target, and (through the engine's module version) this build.
+fn name(engine: &Engine, wasm: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{}-{:016x}", digest(wasm), hasher.finish())
+}
+
+/// SHA-256 in hexadecimal.
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: the bytes come from `precompile_component` in this process, or
+    // from a file whose MAC proves that this host wrote them.
+    #[expect(unsafe_code, reason = "loading compiled code is what the cache is for")]
+    unsafe {
+        Component::deserialize(engine, code)
+    }
+}
+
+/// Refuses a directory that another user could put code into.
+fn private(dir: &Path) -> io::Result<()> {
+    let metadata = fs::metadata(dir)?;
+    let ours = metadata.uid() == fs::metadata("/proc/self")?.uid();
+    if ours && metadata.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    let message = format!("{} may be written by other users; run chmod 700 on it, or set INNKEEPER_CACHE_DIR", dir.display());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
+}
+
+/// A secret of this machine and user: read from its file, or made with it.
+pub(crate) fn key(path: &Path) -> io::Result<[u8; 32]> {
+    let mut key = [0; 32];
+    match fs::File::open(path).and_then(|mut file| file.read_exact(&mut key)) {
+        Ok(()) => return Ok(key),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // Cut short by a crash: as good as none.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => fs::remove_file(path)?,
+        Err(error) => return Err(error),
+    }
+    fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(mut file) => {
+            file.write_all(&key)?;
+            file.sync_all()?;
+            Ok(key)
+        }
+        // Another process was faster: its key is the key.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::File::open(path)?.read_exact(&mut key)?;
+            Ok(key)
+        }
+        Err(error) => Err(error),
+    }
+}

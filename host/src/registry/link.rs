@@ -1,0 +1,166 @@
+//! What a component's imports resolve to. Nothing that was not granted, and
+//! nothing at all behind filesystem and sockets.
+
+use wasmtime::Engine;
+use wasmtime::component::types::{ComponentInstance, ComponentItem, Type};
+use wasmtime::component::{Component, InstancePre, Linker, ResourceType, Val};
+use wasmtime_wasi::cli::WasiCliView;
+use wasmtime_wasi::p2::bindings::{cli, random};
+use wasmtime_wasi_config::WasiConfig;
+
+use crate::instance::State;
+use crate::broker::{identity, sql};
+use crate::config::Grants;
+
+/// Why a component cannot be linked: its imports are not what the host gives.
+#[derive(Debug, thiserror::Error)]
+pub enum Unmet {
+    /// The host has it, and the module was not granted it.
+    #[error("imports `{import}` without a grant for it; add `grants = {{ {grant} }}` to the module, or take a guest that does not need it")]
+    NotGranted {
+        /// The interface.
+        import: String,
+        /// What to write.
+        grant: &'static str,
+    },
+    /// The host does not have it.
+    #[error("imports `{import}`, which this host does not provide")]
+    Unknown {
+        /// The interface.
+        import: String,
+    },
+    /// The host has it, and a function or type in it is another one.
+    #[error("imports something that does not fit what this host provides")]
+    Mismatch(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Interfaces that a language's standard library imports and a guest has no use
+/// for: they link, every call fails, and no resource of theirs ever exists.
+const HOLLOW: [&str; 2] = ["wasi:filesystem/", "wasi:sockets/"];
+
+/// Resources that those interfaces define; the others are defined elsewhere.
+const HOLLOW_RESOURCES: [&str; 8] = [
+    "descriptor",
+    "directory-entry-stream",
+    "network",
+    "tcp-socket",
+    "udp-socket",
+    "incoming-datagram-stream",
+    "outgoing-datagram-stream",
+    "resolve-address-stream",
+];
+
+/// Interfaces that every guest gets.
+const GIVEN: [&str; 6] =
+    ["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:cli/", "wasi:http/", "wasi:config/store"];
+
+/// Type-checks a component's imports against its grants.
+///
+/// # Errors
+/// The first import that the host will not meet.
+pub(super) fn link(engine: &Engine, component: &Component, grants: &Grants) -> Result<InstancePre<State>, Unmet> {
+    let mut linker = Linker::<State>::new(engine);
+    give(&mut linker, grants).map_err(mismatch)?;
+    for (name, item) in component.component_type().imports(engine) {
+        check(name, grants)?;
+        if let (true, ComponentItem::ComponentInstance(instance)) = (is_hollow(name), item.ty) {
+            hollow(&mut linker, engine, name, &instance).map_err(mismatch)?;
+        }
+    }
+    linker.instantiate_pre(component).map_err(mismatch)
+}
+
+fn mismatch(error: wasmtime::Error) -> Unmet {
+    Unmet::Mismatch(error.into())
+}
+
+fn is_hollow(import: &str) -> bool {
+    HOLLOW.iter().any(|prefix| import.starts_with(prefix))
+}
+
+fn check(import: &str, grants: &Grants) -> Result<(), Unmet> {
+    // wasmtime resolves versions; what counts here is the interface.
+    let interface = import.split('@').next().unwrap_or(import);
+    match interface {
+        "innkeeper:backend/identity" => Ok(()),
+        "innkeeper:backend/sql" if grants.sql => Ok(()),
+        "innkeeper:backend/sql" => Err(Unmet::NotGranted { import: import.into(), grant: "sql = \"main\"" }),
+        // Types alone: nothing to call.
+        "innkeeper:backend/schema" => Ok(()),
+        _ if is_hollow(interface) || GIVEN.iter().any(|prefix| interface.starts_with(prefix)) => Ok(()),
+        _ => Err(Unmet::Unknown { import: import.into() }),
+    }
+}
+
+fn give(linker: &mut Linker<State>, grants: &Grants) -> wasmtime::Result<()> {
+    use wasmtime_wasi::cli::WasiCli;
+    use wasmtime_wasi::random::WasiRandom;
+
+    // io, clocks, random, stdio and http: the `wasi:http/proxy` world.
+    wasmtime_wasi_http::p2::add_to_linker_async(linker)?;
+    // The rest of what standard libraries ask for.
+    random::insecure::add_to_linker::<_, WasiRandom>(linker, |state| random_ctx(state))?;
+    random::insecure_seed::add_to_linker::<_, WasiRandom>(linker, |state| random_ctx(state))?;
+    cli::environment::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+    cli::exit::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+    cli::terminal_input::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+    cli::terminal_output::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+    cli::terminal_stdin::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+    cli::terminal_stdout::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+    cli::terminal_stderr::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+    wasmtime_wasi_config::add_to_linker(linker, |state: &mut State| WasiConfig::new(&state.profile.settings))?;
+
+    identity::host::link(linker)?;
+    if grants.sql {
+        sql::host::link(linker)?;
+    }
+    Ok(())
+}
+
+fn random_ctx(state: &mut State) -> &mut wasmtime_wasi::random::WasiRandomCtx {
+    use wasmtime_wasi::WasiView;
+    state.ctx().ctx.random()
+}
+
+fn hollow(linker: &mut Linker<State>, engine: &Engine, name: &str, ty: &ComponentInstance) -> wasmtime::Result<()> {
+    let mut instance = linker.instance(name)?;
+    for (export, item) in ty.exports(engine) {
+        match item.ty {
+            ComponentItem::ComponentFunc(_) => {
+                let what = format!("{name}.{export}");
+                instance.func_new(export, move |_, ty, _, results| refuse(&what, &ty, results))?;
+            }
+            ComponentItem::Resource(_) => {
+                if let Some(index) = HOLLOW_RESOURCES.iter().position(|resource| *resource == export) {
+                    // The number keeps the types apart.
+                    let number = u32::try_from(index).unwrap_or(u32::MAX);
+                    instance.resource(export, ResourceType::host_dynamic(number), |_, _| Ok(()))?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The emptiest answer that the function's type allows: no directories, "access
+/// denied"; a trap for a function that cannot fail.
+fn refuse(what: &str, ty: &wasmtime::component::types::ComponentFunc, results: &mut [Val]) -> wasmtime::Result<()> {
+    let denied = || wasmtime::format_err!("guests have no `{what}`");
+    for (result, ty) in results.iter_mut().zip(ty.results()) {
+        *result = match ty {
+            Type::List(_) => Val::List(Vec::new().into()),
+            Type::Option(_) => Val::Option(None),
+            Type::Result(result) => match result.err() {
+                Some(Type::Enum(cases)) => {
+                    let code = ["access-denied", "access", "not-permitted"];
+                    let code = code.into_iter().find(|code| cases.names().any(|name| name == *code)).ok_or_else(denied)?;
+                    Val::Result(Err(Some(Box::new(Val::Enum(code.into())))))
+                }
+                _ => return Err(denied()),
+            },
+            _ => return Err(denied()),
+        };
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! From a file to a guest that can be called. Any failure refuses the module,
+//! with a sentence that names it and says what to do.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, InstancePre};
+use wasmtime::Engine;
+use wasmtime_wasi_config::WasiConfigVariables;
+
+use super::artifact::{Artifacts, digest};
+use super::declaration::{Declaration, vet_all};
+use super::link::{Unmet, link};
+use crate::bindings::schema::SchemaExportsPre;
+use crate::broker::sql;
+use crate::broker::sql::backend::{self, Caps};
+use crate::call::Call;
+use crate::config::{Database, Grants, ModuleConfig};
+use crate::instance::{self, Guest, Profile, State};
+
+/// Guests with an interpreter inside are 10 to 20 MB.
+const COMPONENT_BYTES: u64 = 64 << 20;
+
+/// Why a module is not loaded.
+#[derive(Debug, thiserror::Error)]
+#[error("module `{module}`: {why}")]
+pub struct Refused {
+    /// Its name.
+    pub module: String,
+    /// The reason.
+    pub why: Why,
+}
+
+/// The reason.
+#[derive(Debug, thiserror::Error)]
+pub enum Why {
+    /// The file is not there, or cannot be read.
+    #[error("cannot read {}: {source}; set INNKEEPER_MODULE or the module's `source` to a .wasm file", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Larger than any component should be.
+    #[error("{} is larger than 64 MiB", path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Other bytes than a component's.
+    #[error("{} is not a WebAssembly component ({reason}); build it for the target wasm32-wasip2", path.display())]
+    NotAComponent {
+        /// Which file.
+        path: PathBuf,
+        /// What it is instead.
+        reason: String,
+    },
+    /// Its imports are not what it was granted.
+    #[error("{}", crate::fault::chain(.0))]
+    Unmet(#[from] Unmet),
+    /// There is nothing to call.
+    #[error("exports nothing that can be served; export wasi:http/incoming-handler (0.2)")]
+    NothingToServe,
+    /// `declare` did not answer.
+    #[error("its `declare` failed: {0}")]
+    Declare(String),
+    /// It declares what is not allowed.
+    #[error("{0}")]
+    Declaration(String),
+    /// It stores something and has no database.
+    #[error("declares statements without a grant for them; add `grants = {{ sql = \"main\" }}` to the module")]
+    NoGrant,
+    /// The database's configuration is not usable.
+    #[error("{0}")]
+    Database(String),
+}
+
+/// Loads one module: everything but the database itself, which may be away.
+///
+/// # Errors
+/// See [`Why`].
+pub async fn load(engine: &Engine, artifacts: &Arc<Artifacts>, config: &ModuleConfig, database: &Database) -> Result<Guest, Refused> {
+    let refused = |why| Refused { module: config.name.clone(), why };
+    let (component, digest) = compile(engine, artifacts, &config.source).await.map_err(refused)?;
+    let pre = link(engine, &component, &config.grants).map_err(|unmet| refused(unmet.into()))?;
+    let declared = declare(engine, &component, &pre, database, &config.name).await.map_err(refused)?;
+    let sql = match declared {
+        Some(declaration) if config.grants.sql => Some(open(config, database, declaration).map_err(refused)?),
+        Some(declaration) if !declaration.statements.is_empty() => return Err(refused(Why::NoGrant)),
+        _ => None,
+    };
+    let settings = config.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let profile = Profile::new(&config.name, config.limits.clone(), settings, sql.map(Arc::new));
+    Guest::new(profile, pre, digest).map_err(|_| refused(Why::NothingToServe))
+}
+
+async fn compile(engine: &Engine, artifacts: &Arc<Artifacts>, source: &Path) -> Result<(Component, String), Why> {
+    let (engine, artifacts, path) = (engine.clone(), Arc::clone(artifacts), source.to_owned());
+    // Compiling takes seconds of a core: not on the threads that serve.
+    let compiled = tokio::task::spawn_blocking(move || {
+        let wasm = read(&path)?;
+        let component = artifacts.component(&engine, &wasm).map_err(|error| not_a_component(&path, &wasm, &error))?;
+        Ok((component, digest(&wasm)))
+    });
+    compiled.await.unwrap_or_else(|panic| Err(Why::Declare(format!("the compiler panicked: {panic}"))))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Why> {
+    let unreadable = |source| Why::Unreadable { path: path.to_owned(), source };
+    if std::fs::metadata(path).map_err(unreadable)?.len() > COMPONENT_BYTES {
+        return Err(Why::TooLarge { path: path.to_owned() });
+    }
+    std::fs::read(path).map_err(unreadable)
+}
+
+fn not_a_component(path: &Path, wasm: &[u8], error: &wasmtime::Error) -> Why {
+    let reason = match wasm {
+        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => "it is a core module".to_owned(),
+        [b'\0', b'a', b's', b'm', ..] => format!("{error:#}"),
+        _ => "it is not WebAssembly at all".to_owned(),
+    };
+    Why::NotAComponent { path: path.to_owned(), reason }
+}
+
+/// Asks a module what it stores, in a store without a caller and without a
+/// database. None when it exports no schema.
+async fn declare(
+    engine: &Engine,
+    component: &Component,
+    pre: &InstancePre<State>,
+    database: &Database,
+    module: &str,
+) -> Result<Option<Declaration>, Why> {
+    let exports = component.component_type();
+    let mut names = exports.exports(engine).map(|(name, _)| name.to_owned());
+    if !names.any(|name| name.starts_with("innkeeper:backend/schema")) {
+        return Ok(None);
+    }
+    let failed = |error: wasmtime::Error| Why::Declare(format!("{error:#}"));
+    let pre = SchemaExportsPre::new(pre.clone()).map_err(failed)?;
+    let limits = instance::declare_limits();
+    let call = Call { id: "declare".into(), caller: None, trace: None, deadline: Instant::now() + limits.wall };
+    let profile = Profile::new(module, limits, WasiConfigVariables::new(), None);
+    let mut store = instance::store(engine, &Arc::new(profile), &Arc::new(call));
+    let limit = store.data().profile.limits.wall;
+    let ask = async {
+        let guest = pre.instantiate_async(&mut store).await?;
+        guest.innkeeper_backend_schema().call_declare(&mut store).await
+    };
+    let declared = tokio::time::timeout(limit, ask).await;
+    let declared = declared.map_err(|_| Why::Declare("it took too long".to_owned()))?.map_err(failed)?;
+    let vetted = vet_all(declared, backend::dialect(database), &backend::schema(module));
+    vetted.map(Some).map_err(Why::Declaration)
+}
+
+fn open(config: &ModuleConfig, database: &Database, declaration: Declaration) -> Result<sql::Store, Why> {
+    let caps = Caps::of(&config.limits);
+    let backend = backend::open(database, &config.name, &caps).map_err(|error| Why::Database(error.to_string()))?;
+    Ok(sql::Store::new(backend, declaration.statements, declaration.migrations, caps))
+}
+
+/// What `innkeeper inspect` shows of a component.
+pub struct Inspection {
+    /// SHA-256 of the file.
+    pub digest: String,
+    /// What it asks of the host.
+    pub imports: Vec<String>,
+    /// What the host can call.
+    pub exports: Vec<String>,
+    /// What it stores and runs, when it stores anything.
+    pub declaration: Option<Declaration>,
+}
+
+/// Looks into a component without serving it.
+///
+/// # Errors
+/// See [`Why`].
+pub async fn inspect(engine: &Engine, artifacts: &Arc<Artifacts>, source: &Path, database: &Database) -> Result<Inspection, Refused> {
+    let module = source.file_stem().and_then(|stem| stem.to_str()).unwrap_or("module").to_owned();
+    let refused = |why| Refused { module: module.clone(), why };
+    let (component, digest) = compile(engine, artifacts, source).await.map_err(refused)?;
+    let ty = component.component_type();
+    let imports = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
+    let callable = |item: &ComponentItem| matches!(item, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_));
+    let exports = ty.exports(engine).filter(|(_, item)| callable(&item.ty)).map(|(name, _)| name.to_owned()).collect();
+    let pre = link(engine, &component, &Grants { sql: true }).map_err(|unmet| refused(unmet.into()))?;
+    let declaration = declare(engine, &component, &pre, database, &backend::schema(&module)).await.map_err(refused)?;
+    Ok(Inspection { digest, imports, exports, declaration })
+}

@@ -1,0 +1,80 @@
+//! Logs and metrics.
+//!
+//! Logs go to standard error: text on a terminal, one JSON object per line
+//! elsewhere. Tokens, cookies, bodies, SQL parameters, rows and connection
+//! strings are never fields of an event.
+
+use std::io::IsTerminal;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Requests by module, and by what became of them (`blame` is `none` for a
+/// request that was served).
+pub const REQUESTS: &str = "innkeeper_requests_total";
+/// Seconds from the request's head to the answer's head.
+pub const LATENCY: &str = "innkeeper_request_seconds";
+/// Requests that are being served.
+pub const IN_FLIGHT: &str = "innkeeper_requests_in_flight";
+/// SQL calls by module and outcome.
+pub const SQL_CALLS: &str = "innkeeper_sql_calls_total";
+/// Guest log lines that were dropped because a call wrote too many.
+pub const LOG_DROPPED: &str = "innkeeper_guest_log_lines_dropped_total";
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For collectors.
+    Json,
+}
+
+impl Format {
+    /// As `INNKEEPER_LOG_FORMAT` says (`text` or `json`), else by whether
+    /// standard error is a terminal.
+    pub fn choose(configured: Option<&str>) -> Self {
+        match configured {
+            Some("json") => Self::Json,
+            Some("text") => Self::Text,
+            _ if std::io::stderr().is_terminal() => Self::Text,
+            _ => Self::Json,
+        }
+    }
+}
+
+/// Starts logging for the process. A second call changes nothing.
+pub fn init(format: Format, filter: Option<&str>) {
+    let _ = set_global(format, filter, std::io::stderr);
+}
+
+fn set_global<W>(format: Format, filter: Option<&str>, writer: W) -> Result<(), tracing::subscriber::SetGlobalDefaultError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    // A filter that does not parse falls back to the default, for a typo in
+    // RUST_LOG must not silence the one log that would tell about it.
+    let filter = filter.and_then(|text| EnvFilter::try_new(text).ok()).unwrap_or_else(|| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    match format {
+        Format::Text => tracing::subscriber::set_global_default(builder.with_target(false).finish()),
+        Format::Json => {
+            tracing::subscriber::set_global_default(builder.json().flatten_event(true).with_current_span(false).finish())
+        }
+    }
+}
+
+/// Starts metrics for the process; the handle renders them for `/metrics`.
+/// None when they were started before, as in a process that runs several hosts.
+pub fn metrics() -> Option<PrometheusHandle> {
+    let seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+    let builder = PrometheusBuilder::new().set_buckets(&seconds).ok()?;
+    let handle = builder.install_recorder().ok()?;
+    metrics::describe_counter!(REQUESTS, "Requests by module, status class and blame");
+    metrics::describe_histogram!(LATENCY, metrics::Unit::Seconds, "Time to the head of the answer");
+    metrics::describe_gauge!(IN_FLIGHT, "Requests that are being served");
+    metrics::describe_counter!(SQL_CALLS, "SQL calls by module and outcome");
+    metrics::describe_counter!(LOG_DROPPED, "Guest log lines over a call's limit");
+    Some(handle)
+}

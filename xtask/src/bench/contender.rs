@@ -1,0 +1,373 @@
+//! The contenders: how each is built, and how its servers are started.
+
+use super::workload::Workload;
+use crate::{
+    machine,
+    postgres::{Cluster, random_word},
+    process, workspace,
+};
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use serde::Serialize;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use tempfile::TempDir;
+
+/// The release line that the host is built on; any of its patches will do.
+const WASMTIME_LINE: &str = "48";
+const WASMTIME_VERSION: &str = "48.0.8";
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Contender {
+    Innkeeper,
+    Native,
+    Fastapi,
+    Wasmtime,
+}
+
+/// One server of a contender.
+pub(crate) struct Stand {
+    pub(crate) contender: Contender,
+    pub(crate) name: &'static str,
+    workloads: &'static [Workload],
+    /// The path that answers 200 once it can serve.
+    pub(crate) ready: &'static str,
+    /// It compiles at its first start, and keeps the result.
+    pub(crate) compiles: bool,
+}
+
+impl Stand {
+    pub(crate) fn serves(&self, workload: Workload) -> bool {
+        self.workloads.contains(&workload)
+    }
+}
+
+const INNKEEPER: [Stand; 2] = [
+    Stand {
+        contender: Contender::Innkeeper,
+        name: "Innkeeper, todo",
+        workloads: &[Workload::List, Workload::Create],
+        ready: "/health/ready",
+        compiles: true,
+    },
+    Stand {
+        contender: Contender::Innkeeper,
+        name: "Innkeeper, hello",
+        workloads: &[Workload::Hello],
+        ready: "/health/ready",
+        compiles: true,
+    },
+];
+
+const NATIVE: [Stand; 1] = [Stand {
+    contender: Contender::Native,
+    name: "native axum + sqlx",
+    workloads: &Workload::ALL,
+    ready: "/health/ready",
+    compiles: false,
+}];
+
+const FASTAPI: [Stand; 1] = [Stand {
+    contender: Contender::Fastapi,
+    name: "FastAPI, 2 workers",
+    workloads: &Workload::ALL,
+    ready: "/health/ready",
+    compiles: false,
+}];
+
+const WASMTIME: [Stand; 1] = [Stand {
+    contender: Contender::Wasmtime,
+    name: "wasmtime serve, hello",
+    workloads: &[Workload::Hello],
+    ready: "/",
+    compiles: true,
+}];
+
+impl Contender {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Innkeeper, Self::Native, Self::Fastapi, Self::Wasmtime];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Innkeeper => "Innkeeper",
+            Self::Native => "native axum + sqlx",
+            Self::Fastapi => "FastAPI + asyncpg, 2 workers",
+            Self::Wasmtime => "wasmtime serve",
+        }
+    }
+
+    pub(crate) fn stands(self) -> &'static [Stand] {
+        match self {
+            Self::Innkeeper => &INNKEEPER,
+            Self::Native => &NATIVE,
+            Self::Fastapi => &FASTAPI,
+            Self::Wasmtime => &WASMTIME,
+        }
+    }
+
+    /// The contender's own database in the one cluster.
+    pub(crate) fn database(self) -> &'static str {
+        match self {
+            Self::Innkeeper => "innkeeper",
+            Self::Native => "native",
+            Self::Fastapi => "fastapi",
+            Self::Wasmtime => "wasmtime",
+        }
+    }
+
+    /// Whether a failed build is this repository's fault.
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self, Self::Innkeeper | Self::Native)
+    }
+
+    pub(crate) fn needs_guests(self) -> bool {
+        matches!(self, Self::Innkeeper | Self::Wasmtime)
+    }
+
+    /// Builds or installs it.
+    pub(crate) fn prepare(self) -> Result<()> {
+        match self {
+            Self::Innkeeper => build("innkeeper"),
+            Self::Native => build("bench-native"),
+            Self::Fastapi => prepare_python(),
+            Self::Wasmtime => prepare_wasmtime(),
+        }
+    }
+
+    /// What has to be there to run it, apart from the system.
+    fn artifact(self) -> Result<PathBuf> {
+        match self {
+            Self::Innkeeper => Ok(workspace::target()?.join("dist/innkeeper")),
+            Self::Native => Ok(workspace::target()?.join("dist/bench-native")),
+            Self::Fastapi => Ok(venv()),
+            Self::Wasmtime => find_wasmtime()?.context("wasmtime is not installed"),
+        }
+    }
+}
+
+/// The size of what has to be there to run a server.
+pub(crate) fn size_mib(stand: &Stand) -> Result<f64> {
+    let artifact = stand.contender.artifact()?;
+    let mut du = Command::new("du");
+    let text = process::output(du.args(["--summarize", "--bytes"]).arg(&artifact))?;
+    let bytes = text
+        .split_whitespace()
+        .next()
+        .and_then(|word| word.parse::<f64>().ok());
+    Ok(bytes.context("du printed no size")? / 1024.0 / 1024.0)
+}
+
+/// What the servers of one run share: the cluster, the secret, a directory.
+pub(crate) struct Site<'cluster> {
+    cluster: &'cluster Cluster,
+    pub(crate) secret: String,
+    dir: TempDir,
+}
+
+impl<'cluster> Site<'cluster> {
+    /// Makes every contender's database, empty.
+    pub(crate) fn new(cluster: &'cluster Cluster) -> Result<Self> {
+        let schema = fs::read_to_string(workspace::root().join("bench/schema.sql"))?;
+        for contender in Contender::ALL {
+            cluster.sql(
+                "postgres",
+                &format!("CREATE DATABASE {}", contender.database()),
+            )?;
+        }
+        // Innkeeper and its guest make their own tables.
+        for contender in [Contender::Native, Contender::Fastapi] {
+            cluster.sql(contender.database(), &schema)?;
+        }
+        let dir = tempfile::Builder::new()
+            .prefix("innkeeper-bench-")
+            .tempdir()?;
+        Ok(Self {
+            cluster,
+            secret: random_word()?,
+            dir,
+        })
+    }
+
+    /// The command that starts a server on `port`.
+    pub(crate) fn command(&self, stand: &Stand, port: u16) -> Result<Command> {
+        let listen = format!("127.0.0.1:{port}");
+        let artifact = stand.contender.artifact()?;
+        let mut command = match stand.contender {
+            Contender::Fastapi => Command::new(artifact.join("bin/uvicorn")),
+            Contender::Innkeeper | Contender::Native | Contender::Wasmtime => {
+                Command::new(artifact)
+            }
+        };
+        command
+            .current_dir(self.dir.path())
+            .env("BETTER_AUTH_SECRET", &self.secret);
+        command.env("DATABASE_URL", self.cluster.url(stand.contender.database()));
+        match stand.contender {
+            Contender::Innkeeper => {
+                command.arg("serve");
+                command
+                    .env("INNKEEPER_LISTEN", listen)
+                    .env("INNKEEPER_ADMIN_LISTEN", "off");
+                command.env("INNKEEPER_CACHE_DIR", self.compiled(stand));
+                if stand.serves(Workload::Hello) {
+                    command.env("INNKEEPER_MODULE", guest("hello"));
+                    let file = self.dir.path().join("hello.db");
+                    command.env("DATABASE_URL", format!("sqlite://{}", file.display()));
+                } else {
+                    command.env("INNKEEPER_MODULE", guest("todo"));
+                }
+            }
+            Contender::Native => {
+                command.env("LISTEN", listen);
+            }
+            Contender::Fastapi => {
+                command
+                    .arg("--app-dir")
+                    .arg(workspace::root().join("bench/fastapi"));
+                command.args([
+                    "app:app",
+                    "--workers=2",
+                    "--loop=uvloop",
+                    "--http=httptools",
+                ]);
+                command.args(["--no-access-log", "--port", &port.to_string()]);
+            }
+            Contender::Wasmtime => {
+                command
+                    .args(["serve", "-Scli", "--addr", &listen])
+                    .arg(guest("hello"));
+                command.env("XDG_CACHE_HOME", self.compiled(stand));
+            }
+        }
+        Ok(command)
+    }
+
+    /// Where a server's output goes.
+    pub(crate) fn log(&self, stand: &Stand) -> PathBuf {
+        self.dir.path().join(format!("{}.log", stand.name))
+    }
+
+    /// Makes the next start a cold one.
+    pub(crate) fn forget_compiled(&self, stand: &Stand) -> Result<()> {
+        let dir = self.compiled(stand);
+        if dir.exists() {
+            fs::remove_dir_all(dir)?;
+        }
+        Ok(())
+    }
+
+    fn compiled(&self, stand: &Stand) -> PathBuf {
+        self.dir.path().join(format!("{}.cache", stand.name))
+    }
+}
+
+fn guest(name: &str) -> PathBuf {
+    workspace::guest_components()
+        .join(name)
+        .with_extension("wasm")
+}
+
+fn build(package: &str) -> Result<()> {
+    let mut cargo = workspace::cargo();
+    process::run(cargo.args(["build", "--profile=dist", "--package", package]))
+}
+
+fn venv() -> PathBuf {
+    workspace::root().join("bench/.venv")
+}
+
+/// A virtual environment with exactly what `requirements.txt` lists.
+fn prepare_python() -> Result<()> {
+    let wanted = workspace::root().join("bench/fastapi/requirements.txt");
+    let installed = venv().join("installed.txt");
+    let text = fs::read_to_string(&wanted)?;
+    if fs::read_to_string(&installed).is_ok_and(|installed| installed == text) {
+        return Ok(());
+    }
+    let make = || {
+        let mut python = Command::new("python3");
+        process::run(python.args(["-m", "venv", "--clear"]).arg(venv()))
+    };
+    // Debian's Python comes without the part that makes environments.
+    if make().is_err() {
+        machine::install_package("python3-venv", "Python cannot make a virtual environment")?;
+        make()?;
+    }
+    let mut pip = Command::new(venv().join("bin/pip"));
+    pip.args([
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--requirement",
+    ])
+    .arg(&wanted);
+    process::run(pip.stdout(std::io::stderr()))?;
+    Ok(fs::write(installed, text)?)
+}
+
+/// Installs wasmtime's command line, built as the other Rust contenders are.
+fn prepare_wasmtime() -> Result<()> {
+    if find_wasmtime()?.is_some() {
+        return Ok(());
+    }
+    eprintln!("building wasmtime {WASMTIME_VERSION}, which takes a while; --no-wasmtime skips it");
+    let mut cargo = workspace::cargo();
+    cargo.args([
+        "install",
+        "wasmtime-cli",
+        "--version",
+        WASMTIME_VERSION,
+        "--locked",
+    ]);
+    cargo.arg("--root").arg(tools()?);
+    cargo.env("CARGO_PROFILE_RELEASE_LTO", "thin");
+    cargo.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+    cargo.env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
+    process::run(&mut cargo)
+}
+
+fn tools() -> Result<PathBuf> {
+    Ok(workspace::target()?.join("bench-tools"))
+}
+
+/// A wasmtime of the right line: on the PATH, or built by an earlier run.
+fn find_wasmtime() -> Result<Option<PathBuf>> {
+    let built = tools()?.join("bin/wasmtime");
+    let found = [
+        machine::find_on_path("wasmtime"),
+        Some(built).filter(|file| file.is_file()),
+    ];
+    Ok(found
+        .into_iter()
+        .flatten()
+        .find(|file| is_right_wasmtime(file)))
+}
+
+fn is_right_wasmtime(file: &Path) -> bool {
+    let version = process::output(Command::new(file).arg("--version"));
+    version.is_ok_and(|text| line_of(&text) == Some(WASMTIME_LINE))
+}
+
+/// The first number of `wasmtime 48.0.8 (5a1b2c3 2026-10-01)`.
+fn line_of(version: &str) -> Option<&str> {
+    version.strip_prefix("wasmtime ")?.split('.').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wasmtime_is_taken_by_its_release_line() {
+        assert_eq!(
+            line_of("wasmtime 48.0.8 (5a1b2c3 2026-10-01)\n"),
+            Some("48")
+        );
+        assert_eq!(line_of("wasmtime 4.8.0\n"), Some("4"));
+        assert_eq!(line_of("wasm-tools 48.0.8\n"), None);
+    }
+}
