@@ -56,7 +56,7 @@ where
         async move { Ok::<_, Infallible>(handle(&front, request).await) }
     });
     ServiceBuilder::new()
-        .layer(cors(origins))
+        .option_layer((!origins.is_empty()).then(|| cors(origins)))
         .layer(CompressionLayer::new().gzip(true).compress_when(compress))
         .service(inner)
 }

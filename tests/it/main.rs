@@ -1,0 +1,10 @@
+//! Innkeeper from outside: real guests, real sockets, real databases.
+//!
+//! `cargo xtask test` builds the guests, provides Postgres and runs this.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test that cannot go on says why by panicking")]
+
+mod harness;
+
+mod guests;
+mod sql;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use std::process::{Command, ExitCode};
 
 const LINTS: [&str; 3] = ["--", "-D", "warnings"];
-const DENY: [&str; 5] = ["deny", "check", "bans", "licenses", "sources"];
+const DENY: [&str; 3] = ["bans", "licenses", "sources"];
 
 pub(crate) fn run() -> Result<ExitCode> {
     workspace::ensure_wasm_target()?;
@@ -67,9 +67,7 @@ fn lint(mut cargo: Command, what: &[&str]) -> Command {
 /// One `deny.toml` for both workspaces.
 fn deny_list(manifest: &str) -> Command {
     let mut cargo = workspace::cargo();
-    cargo
-        .args([DENY[0], "--manifest-path", manifest])
-        .args(&DENY[1..]);
-    cargo.args(["--config", "deny.toml"]);
+    cargo.args(["deny", "--manifest-path", manifest, "check", "--config"]);
+    cargo.arg(workspace::root().join("deny.toml")).args(DENY);
     cargo
 }

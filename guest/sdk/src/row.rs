@@ -1,6 +1,6 @@
 //! Rows into structs: a column feeds the field of its name.
 
-use serde::de::value::{Error as DeError, MapDeserializer};
+use serde::de::value::{Error as DeError, MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 
 use crate::bindings::innkeeper::backend::sql::{Rows, Value};
@@ -42,7 +42,19 @@ impl<'de> Deserializer<'de> for Field {
             Value::Text(value) | Value::Uuid(value) | Value::Json(value) | Value::Decimal(value) => {
                 visitor.visit_string(value)
             }
+            // A `Vec<u8>` is a sequence to serde.
+            Value::Blob(value) => visitor.visit_seq(SeqDeserializer::new(value.into_iter())),
+        }
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_byte_buf(visitor)
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match self.0 {
             Value::Blob(value) => visitor.visit_byte_buf(value),
+            other => Self(other).deserialize_any(visitor),
         }
     }
 
@@ -79,7 +91,7 @@ impl<'de> Deserializer<'de> for Field {
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string
         unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
 }

@@ -74,7 +74,7 @@ impl Call {
     /// # Errors
     /// What the broker answers, or [`Error::Decode`].
     pub fn all<T: DeserializeOwned>(self) -> Result<Vec<T>, Error> {
-        row::decode(self.run()?)
+        self.rows()?.all()
     }
 
     /// The first row, or none.
@@ -90,11 +90,15 @@ impl Call {
     /// # Errors
     /// What the broker answers.
     pub fn execute(self) -> Result<u64, Error> {
-        Ok(self.run()?.affected)
+        Ok(self.rows()?.affected())
     }
 
-    fn run(self) -> Result<wit::Rows, Error> {
-        Ok(wit::run(self.statement, &self.params)?)
+    /// What came back, not decoded yet.
+    ///
+    /// # Errors
+    /// What the broker answers.
+    pub fn rows(self) -> Result<Rows, Error> {
+        Ok(Rows(wit::run(self.statement, &self.params)?))
     }
 }
 
@@ -111,7 +115,7 @@ pub fn batch(calls: impl IntoIterator<Item = Call>) -> Result<Vec<Rows>, Error> 
     Ok(wit::batch(&steps)?.into_iter().map(Rows).collect())
 }
 
-/// What one call of a [`batch`] gave back.
+/// What a statement gave back.
 #[derive(Clone, Debug)]
 pub struct Rows(wit::Rows);
 
@@ -122,6 +126,11 @@ impl Rows {
     /// [`Error::Decode`].
     pub fn all<T: DeserializeOwned>(self) -> Result<Vec<T>, Error> {
         row::decode(self.0)
+    }
+
+    /// The names of the columns, in order.
+    pub fn columns(&self) -> &[String] {
+        &self.0.columns
     }
 
     /// How many rows were written, or returned by a `SELECT`.

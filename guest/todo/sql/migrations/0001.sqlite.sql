@@ -6,7 +6,7 @@ CREATE TABLE tasks (
     completed BOOLEAN NOT NULL DEFAULT FALSE,
     priority TEXT NOT NULL DEFAULT 'medium',
     due_date TIMESTAMP,
-    tags JSON NOT NULL DEFAULT '[]',
+    tags TEXT NOT NULL DEFAULT '[]',
     tag_index TEXT NOT NULL DEFAULT '',
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP NOT NULL,

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 mod lists;
+mod loss;
 mod migration;
 mod names;
 #[cfg(test)]
@@ -124,8 +125,8 @@ pub fn vet(text: &str, scope: &Scope<'_>) -> Result<Vetted, Denied> {
         return Denied::because("the text must hold exactly one statement");
     };
     text::check_verb(&tokens, VERBS)?;
-    let mut statement = text::parse(tokens, scope.dialect)?;
+    let mut statement = text::parse(tokens.clone(), scope.dialect)?;
     let found = walk::statement(&mut statement, scope, walk::MOST_PARAMETERS)?;
-    let sql = text::print(&statement, scope.dialect)?;
+    let sql = text::print(&statement, &tokens, scope.dialect)?;
     Ok(Vetted { sql, writes: found.writes, parameters: found.parameters })
 }

@@ -225,8 +225,8 @@ fn sql_error(error: sqlx::Error) -> SqlError {
         return SqlError::Unavailable(Some(error.into()));
     };
     let code: i32 = database.code().and_then(|code| code.parse().ok()).unwrap_or_default();
-    // The text is `UNIQUE constraint failed: tasks.title`.
-    let name = || database.message().rsplit(": ").next().unwrap_or_default().to_owned();
+    // The text is `UNIQUE constraint failed: tasks.title`; a foreign key has no name.
+    let name = || database.message().split_once(": ").map_or_else(String::new, |(_, name)| name.to_owned());
     let constraint = |kind| SqlError::Constraint { kind, name: name() };
     match (code & 0xff, code) {
         (19, 1555 | 2067 | 2579) => constraint(ConstraintKind::Unique),

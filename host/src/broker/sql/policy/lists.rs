@@ -8,7 +8,7 @@
 //! `generate_series`, `zeroblob`, `printf`). Regular expressions are left out
 //! because their run time is a guest's to choose.
 
-use sqlparser::ast::{ArrayElemTypeDef, BinaryOperator, CharacterLength, DataType, DateTimeField, TimezoneInfo};
+use sqlparser::ast::{ArrayElemTypeDef, BinaryOperator, CharacterLength, DataType, DateTimeField, ExactNumberInfo, TimezoneInfo};
 
 use super::Dialect;
 
@@ -82,12 +82,13 @@ pub(super) fn allows_type(data_type: &DataType, dialect: Dialect) -> bool {
 
 fn is_shared_type(data_type: &DataType) -> bool {
     use DataType::{
-        BigInt, Boolean, CharacterVarying, Date, Decimal, DoublePrecision, Int, Integer, Numeric,
+        BigInt, Boolean, CharacterVarying, Date, Decimal, DoublePrecision, Float, Int, Integer, Numeric,
         Real, SmallInt, Text, Timestamp, Varchar,
     };
     match data_type {
         SmallInt(None) | Int(None) | Integer(None) | BigInt(None) | Real | DoublePrecision => true,
         Boolean | Text | Date | Timestamp(None, TimezoneInfo::None) => true,
+        Float(ExactNumberInfo::None) => true,
         Numeric(_) | Decimal(_) => true,
         Varchar(length) | CharacterVarying(length) => is_plain_length(length.as_ref()),
         _ => false,

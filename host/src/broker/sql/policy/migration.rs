@@ -57,7 +57,7 @@ struct Migration<'a> {
 impl Migration<'_> {
     fn statement(&mut self, tokens: text::Tokens) -> Result<String, Denied> {
         text::check_verb(&tokens, VERBS)?;
-        let mut statement = text::parse(tokens, self.dialect)?;
+        let mut statement = text::parse(tokens.clone(), self.dialect)?;
         match &mut statement {
             Statement::CreateTable(create) => self.create_table(create)?,
             Statement::CreateIndex(create) => self.create_index(create)?,
@@ -68,7 +68,7 @@ impl Migration<'_> {
             }
             _ => return Denied::because("only tables and indexes may be created, altered or dropped"),
         }
-        text::print(&statement, self.dialect)
+        text::print(&statement, &tokens, self.dialect)
     }
 
     fn scope(&self) -> Scope<'_> {

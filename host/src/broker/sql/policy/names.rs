@@ -22,6 +22,10 @@ const RESERVED_PREFIXES: &[&str] = &["pg_", "sqlite_", "innkeeper_"];
 /// Checks a name of a column or an alias and rewrites it for printing.
 pub(super) fn rewrite(ident: &mut Ident, dialect: Dialect) -> Result<(), Denied> {
     match (ident.quote_style, dialect) {
+        // The parser takes the `ISNULL` of `x ISNULL` for an alias of `x`.
+        (None, _) if ident.value.eq_ignore_ascii_case("isnull") => {
+            return Denied::because("ISNULL is not allowed; write IS NULL");
+        }
         (None, _) => ident.value.make_ascii_lowercase(),
         (Some('"'), _) | (Some('`' | '['), Dialect::Sqlite) => {}
         (Some(_), _) => return Denied::because(format!("{} is not a name", shown(ident))),

@@ -10,7 +10,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
-use super::{Denied, Dialect};
+use super::{Denied, Dialect, loss};
 
 /// Bounds the nodes of one tree, which cannot outnumber its tokens.
 const MOST_TOKENS: usize = 2_000;
@@ -124,13 +124,14 @@ pub(super) fn parse(tokens: Tokens, dialect: Dialect) -> Result<Statement, Denie
     Denied::because(unreadable(&format!("unexpected {next}")))
 }
 
-/// Prints a walked tree, and proves that the print reads back as that tree.
-pub(super) fn print(statement: &Statement, dialect: Dialect) -> Result<String, Denied> {
+/// Prints a walked tree, and proves that the print reads back as that tree and
+/// has lost nothing of the text it was parsed from.
+pub(super) fn print(statement: &Statement, text: &Tokens, dialect: Dialect) -> Result<String, Denied> {
     let sql = statement.to_string();
     check_characters(&sql, LONGEST_PRINT)?;
-    let again = parse(tokenize(&sql, dialect)?, dialect);
-    if again.as_ref() == Ok(statement) {
-        return Ok(sql);
+    let tokens = tokenize(&sql, dialect)?;
+    if parse(tokens.clone(), dialect).as_ref() == Ok(statement) {
+        return loss::check(text, &tokens).map(|()| sql);
     }
     Denied::because("the statement does not read back as it prints; bind unusual text as a parameter")
 }
@@ -143,10 +144,18 @@ fn grammar(dialect: Dialect) -> &'static dyn Grammar {
 }
 
 fn unreadable(error: &str) -> String {
+    let error = error.strip_prefix("sql parser error: ").unwrap_or(error);
     format!("the statement cannot be parsed: {}", shorten(error))
 }
 
-/// Guest text in a reason: escaped and capped, it may be hostile to a log.
+/// Guest text in a reason: capped, and escaped, for it may be hostile to a log.
 pub(super) fn shorten(text: &str) -> String {
-    text.chars().take(120).flat_map(char::escape_debug).collect()
+    let mut short = String::new();
+    for c in text.chars().take(120) {
+        match c {
+            ' '..='~' => short.push(c),
+            _ => short.extend(c.escape_default()),
+        }
+    }
+    short
 }

@@ -27,6 +27,7 @@ impl Walk<'_> {
             let name = shorten(name);
             return Denied::because(format!("parameter `{name}` must be written `$1`, `$2` and so on"));
         };
+        absent(self.most_parameters > 0, "a parameter in a migration")?;
         if number > self.most_parameters {
             let most = self.most_parameters;
             return Denied::because(format!("parameter `${number}` is beyond the {most} that are allowed"));

@@ -1,0 +1,212 @@
+//! A host for one test: own port, own database, own cache of nothing.
+
+mod database;
+mod process;
+mod proxy;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use innkeeper::app::{App, Listeners, StartError};
+use innkeeper::broker::identity::{NewToken, mint};
+use innkeeper::config::{Config, Env, Flags};
+use innkeeper::server::Drained;
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub use database::{Database, TestDatabase};
+pub use process::{HostProcess, binary};
+pub use proxy::Proxy;
+
+/// What tokens are signed with in all tests.
+pub const SECRET: &str = "a-secret-for-tests-only";
+
+/// The file of a guest that `cargo xtask test` has built.
+pub fn guest(name: &str) -> PathBuf {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest/target/wasm32-wasip2/release");
+    let dir = std::env::var_os("INNKEEPER_TEST_GUESTS").map_or(built, PathBuf::from);
+    let file = dir.join(format!("{name}.wasm"));
+    assert!(file.exists(), "{} is not there; run the tests by `cargo xtask test`, which builds it", file.display());
+    file
+}
+
+/// Compiled guests are shared by all tests: compiling is not what they test.
+pub fn cache_dir() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")
+}
+
+/// A token that every test host accepts.
+pub fn token(user: &str) -> String {
+    let token = NewToken { subject: user, name: None, email: None, issuer: None, audience: None, lifetime: Duration::from_secs(600) };
+    mint(SECRET.as_bytes(), &token).expect("signed")
+}
+
+/// How a test host is set up.
+pub struct Setup {
+    vars: Vec<(String, String)>,
+    file: String,
+    database: Database,
+}
+
+impl Setup {
+    /// Serves this guest at the root.
+    pub fn guest(name: &str) -> Self {
+        Self::module(&guest(name))
+    }
+
+    /// Serves this file at the root.
+    pub fn module(file: &Path) -> Self {
+        let vars = vec![("INNKEEPER_MODULE".to_owned(), file.display().to_string())];
+        Self { vars, file: String::new(), database: Database::Sqlite }
+    }
+
+    /// Uses this database.
+    pub fn on(mut self, database: Database) -> Self {
+        self.database = database;
+        self
+    }
+
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.vars.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Adds to the configuration file.
+    pub fn file(mut self, toml: &str) -> Self {
+        self.file.push_str(toml);
+        self
+    }
+
+    /// Starts with a fresh database.
+    pub async fn start(self) -> TestHost {
+        let database = TestDatabase::create(self.database).await;
+        self.start_with(database).await.expect("the host starts")
+    }
+
+    /// Starts on a database that is there already.
+    pub async fn start_with(self, database: TestDatabase) -> Result<TestHost, StartError> {
+        let url = database.url().to_owned();
+        self.start_at(database, &url).await
+    }
+
+    /// Starts with another URL to the database, such as a proxy's.
+    pub async fn start_at(self, database: TestDatabase, url: &str) -> Result<TestHost, StartError> {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let config_file = dir.path().join("innkeeper.toml");
+        std::fs::write(&config_file, &self.file).expect("the file is written");
+        let fixed = [
+            ("INNKEEPER_LISTEN", "127.0.0.1:0".to_owned()),
+            ("INNKEEPER_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
+            ("INNKEEPER_CACHE_DIR", cache_dir().display().to_string()),
+            ("INNKEEPER_MAX_IN_FLIGHT", "64".to_owned()),
+            ("BETTER_AUTH_SECRET", SECRET.to_owned()),
+            ("DATABASE_URL", url.to_owned()),
+        ];
+        let fixed = fixed.map(|(name, value)| (name.to_owned(), value));
+        let env = Env::of(fixed.into_iter().chain(self.vars));
+        let config = Config::load(&Flags { config: Some(config_file), ..Flags::default() }, &env).expect("a valid configuration");
+        TestHost::start(config, database).await
+    }
+}
+
+/// A running host. `stop` it, to see that it drains.
+pub struct TestHost {
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    pub client: reqwest::Client,
+    pub database: TestDatabase,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<Result<Drained, StartError>>,
+}
+
+impl TestHost {
+    async fn start(config: Config, database: TestDatabase) -> Result<Self, StartError> {
+        let app = App::new(config.clone())?;
+        let listeners = Listeners::bind(&config).await?;
+        let address = listeners.public.local_addr().expect("bound");
+        let admin = listeners.admin.as_ref().expect("configured").local_addr().expect("bound");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(app.serve(listeners, async {
+            let _ = stopped.await;
+        }));
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
+        let host = Self { address, admin, client, database, stop: Some(stop), task };
+        host.loaded().await
+    }
+
+    /// Waits until the modules are loaded, or the host has given up.
+    async fn loaded(self) -> Result<Self, StartError> {
+        let until = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < until {
+            if self.task.is_finished() {
+                return Err(self.task.await.expect("no panic").expect_err("a host that stops has a reason"));
+            }
+            let modules = self.client.get(format!("http://{}/modules", self.admin)).send().await;
+            if let Ok(answer) = modules
+                && !answer.json::<Value>().await.expect("JSON")["generation"].is_null()
+            {
+                return Ok(self);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the modules are not loaded after a minute");
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path))
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.request(Method::POST, path).json(body)
+    }
+
+    /// Stops the host as SIGTERM does, and says how that went.
+    pub async fn stop(mut self) -> (Drained, TestDatabase) {
+        drop(self.stop.take());
+        let drained = self.task.await.expect("no panic").expect("a clean end");
+        (drained, self.database)
+    }
+
+    /// How many calls the modules are running, by the admin port.
+    pub async fn running(&self) -> u64 {
+        let answer = self.client.get(format!("http://{}/modules", self.admin)).send().await.expect("an answer");
+        let modules = answer.json::<Value>().await.expect("JSON");
+        modules["modules"].as_array().expect("a list").iter().map(|module| module["running"].as_u64().expect("a number")).sum()
+    }
+
+    /// Waits until a path answers with this status.
+    pub async fn until(&self, path: &str, status: u16, within: Duration) {
+        let until = Instant::now() + within;
+        loop {
+            let last = self.get(path).send().await.map(|answer| answer.status().as_u16()).ok();
+            if last == Some(status) {
+                return;
+            }
+            assert!(Instant::now() < until, "{path} answers {last:?} and not {status} after {within:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Signs a request as a user.
+pub trait As {
+    fn by(self, user: &str) -> Self;
+}
+
+impl As for RequestBuilder {
+    fn by(self, user: &str) -> Self {
+        self.bearer_auth(token(user))
+    }
+}
