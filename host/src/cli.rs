@@ -150,9 +150,11 @@ fn configure(flags: &Flags, env: &Env) -> Result<Config, CliError> {
 async fn serve(config: Config) -> Result<(), CliError> {
     let app = App::new(config.clone())?;
     let listeners = Listeners::bind(&config).await?;
-    tracing::info!("listening on {}", config.listen);
+    // Port 0 asks the system for a free one.
+    let address = listeners.public.local_addr().unwrap_or(config.listen);
+    tracing::info!("listening on {address}");
     if config.dev {
-        print::welcome(&config, &sign(&config, "alice", None, None, DEV_TOKEN_TIME)?);
+        print::welcome(address.port(), &sign(&config, "alice", None, None, DEV_TOKEN_TIME)?);
     }
     match app.serve(listeners, stop_signal()).await? {
         Drained::Clean => tracing::info!("stopped, every request was answered"),

@@ -3,6 +3,7 @@
 mod database;
 mod process;
 mod proxy;
+mod raw;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,8 +19,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use database::{Database, TestDatabase};
-pub use process::{HostProcess, binary};
+pub use process::{Finished, HostProcess};
 pub use proxy::Proxy;
+pub use raw::Raw;
 
 /// What tokens are signed with in all tests.
 pub const SECRET: &str = "a-secret-for-tests-only";

@@ -2,9 +2,12 @@
 //!
 //! `cargo xtask test` builds the guests, provides Postgres and runs this.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test that cannot go on says why by panicking")]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test that cannot go on says why by panicking")]
 
 mod harness;
 
+mod cli;
 mod guests;
+mod logs;
 mod sql;
+mod stopping;

@@ -60,7 +60,9 @@ impl Job {
     pub(crate) fn spawn(command: &mut Command) -> Result<Self> {
         use std::os::unix::process::CommandExt;
         still_wanted()?;
+        // Outside the terminal's own group, reading from it would stop a child.
         let child = command
+            .stdin(Stdio::null())
             .process_group(0)
             .spawn()
             .with_context(|| format!("starting `{}`", shown(command)))?;
@@ -164,4 +166,6 @@ fn groups() -> MutexGuard<'static, Vec<Pid>> {
 fn signal_group(group: Pid, signal: Signal) {
     // It fails when the group has just ended, which is what was wanted.
     let _ = kill_process_group(group, signal);
+    // Whoever has been stopped notices a signal only when it goes on.
+    let _ = kill_process_group(group, Signal::CONT);
 }

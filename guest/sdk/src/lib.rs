@@ -25,6 +25,7 @@
 
 mod caller;
 pub mod config;
+mod http;
 mod row;
 #[doc(hidden)]
 pub mod schema;
@@ -32,6 +33,7 @@ pub mod sql;
 mod value;
 
 pub use caller::{Caller, NotAuthenticated};
+pub use http::serve;
 pub use value::{Json, Timestamp, Value};
 
 pub(crate) mod bindings {

@@ -4,7 +4,6 @@ use std::fmt::Arguments;
 use std::io::Write;
 use std::path::Path;
 
-use crate::config::Config;
 use crate::registry::{Declaration, Inspection};
 
 /// One line of output. A reader that has left (`| head`) is no failure.
@@ -13,8 +12,7 @@ pub(super) fn line(text: Arguments<'_>) {
 }
 
 /// What development mode prints at start: a token, and lines to paste.
-pub(super) fn welcome(config: &Config, token: &str) {
-    let port = config.listen.port();
+pub(super) fn welcome(port: u16, token: &str) {
     line(format_args!("\nDevelopment mode. A token for the user `alice`, valid for a day:\n\n  {token}\n"));
     line(format_args!("Add a todo and list it:\n"));
     line(format_args!("  TOKEN={token}"));

@@ -1,9 +1,11 @@
 //! A database for one test, gone with it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use sqlx::postgres::PgPool;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,10 +18,11 @@ impl Database {
     pub const BOTH: [Self; 2] = [Self::Sqlite, Self::Postgres];
 }
 
-/// A database of a test's own.
+/// A database of a test's own, gone with the last one that uses it.
+#[derive(Clone)]
 pub struct TestDatabase {
     url: String,
-    kind: Kind,
+    kind: Arc<Kind>,
 }
 
 enum Kind {
@@ -45,12 +48,12 @@ impl TestDatabase {
         match database {
             Database::Sqlite => {
                 let dir = tempfile::tempdir().expect("a temporary directory");
-                Self { url: format!("sqlite://{}", dir.path().join("test.db").display()), kind: Kind::Sqlite(dir) }
+                Self { url: format!("sqlite://{}", dir.path().join("test.db").display()), kind: Arc::new(Kind::Sqlite(dir)) }
             }
             Database::Postgres => {
                 let name = format!("innkeeper_{}", uuid::Uuid::new_v4().simple());
                 admin(&format!("CREATE DATABASE {name}")).await;
-                Self { url: with_database(&server(), &name), kind: Kind::Postgres { name } }
+                Self { url: with_database(&server(), &name), kind: Arc::new(Kind::Postgres { name }) }
             }
         }
     }
@@ -61,10 +64,30 @@ impl TestDatabase {
 
     /// The folder of a SQLite database.
     pub fn dir(&self) -> Option<&Path> {
-        match &self.kind {
+        match &*self.kind {
             Kind::Sqlite(dir) => Some(dir.path()),
             Kind::Postgres { .. } => None,
         }
+    }
+
+    /// Runs a statement past the host, in a module's schema or file, and says
+    /// how many rows it gave.
+    pub async fn meddle(&self, module: &str, statement: &str) -> usize {
+        let statement = sqlx::raw_sql(AssertSqlSafe(statement));
+        let rows = match self.dir() {
+            Some(dir) => {
+                let options = SqliteConnectOptions::new().filename(dir.join(format!("test.{module}.db")));
+                let mut file = options.connect().await.expect("the module's file");
+                statement.fetch_all(&mut file).await.map(|rows| rows.len())
+            }
+            None => {
+                let mut connection = PgConnection::connect(&self.url).await.expect("a connection");
+                let path = format!("SET search_path = {}, innkeeper", module.replace('-', "_"));
+                sqlx::raw_sql(AssertSqlSafe(path)).execute(&mut connection).await.expect("a schema");
+                statement.fetch_all(&mut connection).await.map(|rows| rows.len())
+            }
+        };
+        rows.expect("a statement that works")
     }
 
     /// A connection past the host, to look and to meddle.
@@ -78,9 +101,9 @@ async fn admin(statement: &str) {
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.expect("an administrator's right");
 }
 
-impl Drop for TestDatabase {
+impl Drop for Kind {
     fn drop(&mut self) {
-        let Kind::Postgres { name } = &self.kind else { return };
+        let Self::Postgres { name } = self else { return };
         let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
         // A runtime of its own, because this may run while another one ends.
         let dropped = std::thread::spawn(move || {

@@ -35,11 +35,12 @@ pub fn command(args: &[&str], vars: &[(&str, &str)]) -> Command {
     command
 }
 
-/// A `serve` that is running.
+/// A `serve` that is running. Its output goes to files, so that a talkative one
+/// never waits for a reader.
 pub struct HostProcess {
     pub address: SocketAddr,
     child: Child,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// What a finished process left.
@@ -61,32 +62,55 @@ impl HostProcess {
         }
     }
 
-    /// Starts `serve` on a free port, and waits until it is live.
+    /// Starts `serve` on a free port, and waits until it is ready.
     pub async fn serve(vars: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        // Taken and given back: another process could come in between, and then
-        // the test says so.
-        let address = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
         let database = format!("sqlite://{}", dir.path().join("test.db").display());
-        let mut command = command(&["serve"], &[("DATABASE_URL", &database)]);
-        command.envs(vars.iter().copied()).env("INNKEEPER_LISTEN", address.to_string()).current_dir(dir.path());
-        let child = command.spawn().expect("it runs");
-        let process = Self { address, child, _dir: dir };
-        process.until("/health/ready").await;
+        let file = |name: &str| std::fs::File::create(dir.path().join(name)).expect("a file");
+        let mut command = command(&["serve"], &[("DATABASE_URL", &database), ("INNKEEPER_LISTEN", "127.0.0.1:0")]);
+        command.envs(vars.iter().copied()).current_dir(dir.path());
+        let child = command.stdout(file("stdout")).stderr(file("stderr")).spawn().expect("it runs");
+        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut process = Self { address: unknown, child, dir };
+        process.started().await;
         process
     }
 
-    async fn until(&self, path: &str) {
-        let until = Instant::now() + Duration::from_secs(30);
+    /// Waits until it says where it listens, and is ready there.
+    async fn started(&mut self) {
+        let until = Instant::now() + Duration::from_secs(60);
         while Instant::now() < until {
-            if let Ok(answer) = reqwest::get(format!("http://{}{path}", self.address)).await
-                && answer.status().is_success()
-            {
-                return;
+            let log = self.stderr();
+            assert!(self.child.try_wait().expect("a state").is_none(), "it ended: {log}");
+            let address = log.split("listening on ").nth(1).and_then(|rest| rest.split(['"', '\n']).next());
+            if let Some(address) = address {
+                self.address = address.trim().parse().expect("an address");
+                let ready = reqwest::get(format!("http://{}/health/ready", self.address)).await;
+                if ready.is_ok_and(|answer| answer.status().is_success()) {
+                    return;
+                }
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("{path} is not good after 30 seconds");
+        panic!("not ready after a minute: {}", self.stderr());
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// What it has printed so far.
+    pub fn stdout(&self) -> String {
+        self.read("stdout")
+    }
+
+    /// What it has logged so far.
+    pub fn stderr(&self) -> String {
+        self.read("stderr")
+    }
+
+    fn read(&self, name: &str) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.dir.path().join(name)).expect("a file")).into_owned()
     }
 
     /// Sends a signal (`TERM`, `KILL`).
@@ -97,13 +121,15 @@ impl HostProcess {
     }
 
     /// Waits for its end.
-    pub async fn wait(self) -> Finished {
-        let output = tokio::time::timeout(Duration::from_secs(60), self.child.wait_with_output());
-        let output = output.await.expect("an end").expect("it ran");
-        Finished {
-            status: output.status,
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+    pub async fn wait(mut self) -> Finished {
+        let status = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
+        let status = status.expect("an end").expect("it ran");
+        Finished { status, stdout: self.stdout(), stderr: self.stderr() }
+    }
+
+    /// Stops it as an orchestrator does.
+    pub async fn stop(self) -> Finished {
+        self.signal("TERM").await;
+        self.wait().await
     }
 }

@@ -6,10 +6,18 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Stands before a server. While it is cut, connections end at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Cut,
+    Stalled,
+}
+
+/// Stands before a server. While it is cut, connections end at once; while it
+/// is stalled, they stay and nothing comes through.
 pub struct Proxy {
     pub address: SocketAddr,
-    open: Arc<watch::Sender<bool>>,
+    state: Arc<watch::Sender<State>>,
 }
 
 impl Proxy {
@@ -18,24 +26,29 @@ impl Proxy {
         let target = target(url);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
-        let open = Arc::new(watch::channel(true).0);
-        let state = Arc::clone(&open);
+        let state = Arc::new(watch::channel(State::Open).0);
+        let seen = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, target.clone(), state.subscribe()));
+                tokio::spawn(carry(client, target.clone(), seen.subscribe()));
             }
         });
-        Self { address, open }
+        Self { address, state }
     }
 
     /// Ends every connection, and those to come.
     pub fn cut(&self) {
-        self.open.send_replace(false);
+        self.state.send_replace(State::Cut);
     }
 
-    /// Lets connections through again.
+    /// Keeps every connection, and carries nothing any more.
+    pub fn stall(&self) {
+        self.state.send_replace(State::Stalled);
+    }
+
+    /// Lets connections through again; stalled ones end.
     pub fn restore(&self) {
-        self.open.send_replace(true);
+        self.state.send_replace(State::Open);
     }
 
     /// The database URL by way of the proxy.
@@ -49,16 +62,16 @@ fn target(url: &str) -> String {
     authority.rsplit('@').next().expect("a host").to_owned()
 }
 
-async fn carry(mut client: TcpStream, target: String, mut open: watch::Receiver<bool>) {
-    if !*open.borrow() {
-        return;
+async fn carry(mut client: TcpStream, target: String, mut state: watch::Receiver<State>) {
+    if *state.borrow() == State::Open {
+        let Ok(mut server) = TcpStream::connect(target).await else { return };
+        let changed = async {
+            let _ = state.wait_for(|state| *state != State::Open).await;
+        };
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut client, &mut server) => return,
+            () = changed => {}
+        }
     }
-    let Ok(mut server) = TcpStream::connect(target).await else { return };
-    let closed = async {
-        let _ = open.wait_for(|open| !open).await;
-    };
-    tokio::select! {
-        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
-        () = closed => {}
-    }
+    let _ = state.wait_for(|state| *state != State::Stalled).await;
 }

@@ -1,6 +1,7 @@
 //! What the broker needs of a database, and the two that there are.
 
 mod postgres;
+mod postgres_numeric;
 mod postgres_value;
 mod sqlite;
 mod sqlite_value;

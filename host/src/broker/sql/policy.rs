@@ -50,15 +50,6 @@ impl Tables {
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
-
-    fn owns_index(&self, index: &str) -> bool {
-        self.0.values().any(|indexes| indexes.contains(index))
-    }
-
-    /// Tables and indexes share one name space, in both databases.
-    fn is_taken(&self, name: &str) -> bool {
-        self.contains(name) || self.owns_index(name)
-    }
 }
 
 /// What a statement may name.
@@ -66,7 +57,8 @@ impl Tables {
 pub struct Scope<'a> {
     /// The database the statement is for.
     pub dialect: Dialect,
-    /// The module's schema in Postgres; unused on SQLite.
+    /// The module's schema in Postgres, a plain name chosen by the host; unused
+    /// on SQLite.
     pub schema: &'a str,
     /// The module's tables.
     pub tables: &'a Tables,
@@ -112,7 +104,11 @@ impl Denied {
 
 /// Refuses `reason` where a part of the tree is present that must be absent.
 fn absent(is_absent: bool, reason: &str) -> Result<(), Denied> {
-    if is_absent { Ok(()) } else { Denied::because(format!("{reason} is not allowed")) }
+    if is_absent {
+        Ok(())
+    } else {
+        Denied::because(format!("{reason} is not allowed"))
+    }
 }
 
 /// Decides whether one statement may run, and prints it as it shall be sent.
@@ -128,5 +124,9 @@ pub fn vet(text: &str, scope: &Scope<'_>) -> Result<Vetted, Denied> {
     let mut statement = text::parse(tokens.clone(), scope.dialect)?;
     let found = walk::statement(&mut statement, scope, walk::MOST_PARAMETERS)?;
     let sql = text::print(&statement, &tokens, scope.dialect)?;
-    Ok(Vetted { sql, writes: found.writes, parameters: found.parameters })
+    Ok(Vetted {
+        sql,
+        writes: found.writes,
+        parameters: found.parameters,
+    })
 }

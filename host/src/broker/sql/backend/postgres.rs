@@ -45,12 +45,14 @@ impl Open for PgOpen {
 
     /// sqlx knows no cancel: what runs too long is ended by the server itself,
     /// and what lost its client is noticed by the server (Postgres 14 and later).
+    /// Prints are qualified, so the path is the system's alone: a function that
+    /// somebody left in `public` must not fit a call better than the real one.
     async fn set_up(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let millis = self.statement_time.as_millis();
         let settings = format!(
             "SET statement_timeout = {millis}; SET lock_timeout = {millis}; \
              SET idle_in_transaction_session_timeout = {millis}; SET client_connection_check_interval = '500ms'; \
-             SET TIME ZONE 'UTC'"
+             SET TIME ZONE 'UTC'; SET search_path = pg_catalog, pg_temp"
         );
         connection.execute(sqlx::raw_sql(AssertSqlSafe(settings))).await?;
         Ok(())
@@ -99,7 +101,7 @@ impl Backend for Postgres {
         let mut transaction = connection.begin().await.map_err(unreachable)?;
         let applied = prepare_ledger(&mut transaction, &self.schema, &self.module).await?;
         for migration in pending(migrations, &applied)? {
-            apply(&mut transaction, &self.schema, &self.module, migration).await?;
+            apply(&mut transaction, &self.module, migration).await?;
         }
         transaction.commit().await.map_err(unreachable)?;
         lease.clean();
@@ -259,10 +261,7 @@ async fn host_statement(connection: &mut PgConnection, text: &str, what: &str) -
     }
 }
 
-async fn apply(connection: &mut PgConnection, schema: &str, module: &str, migration: &Migration) -> Result<(), MigrationError> {
-    // Everything in a print is qualified but the types, and those are the system's.
-    let path = format!("SET LOCAL search_path = \"{schema}\", pg_catalog, pg_temp");
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(path))).await.map_err(unreachable)?;
+async fn apply(connection: &mut PgConnection, module: &str, migration: &Migration) -> Result<(), MigrationError> {
     for statement in migration.vetted.statements() {
         connection.execute(sqlx::query(AssertSqlSafe(statement))).await.map_err(|error| failed(migration, error))?;
     }

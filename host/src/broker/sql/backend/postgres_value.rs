@@ -4,15 +4,15 @@
 //! prepared statement, where the driver's own conversions want it at compile
 //! time. Numbers of the catalogue are those of `pg_type.dat`.
 
-use bigdecimal::BigDecimal;
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo, PgValueRef};
-use sqlx::{Decode, Encode, Postgres, Type, ValueRef};
+use sqlx::{Encode, Postgres, Type, ValueRef};
 use time::{Date, Month};
 
 use super::super::value::{Kind, Value};
+use super::postgres_numeric;
 
 /// Microseconds, and days, from 1970-01-01 to 2000-01-01, where Postgres counts from.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -72,7 +72,6 @@ pub(super) struct Param {
 enum Wire {
     Null,
     Bytes(Vec<u8>),
-    Numeric(BigDecimal),
 }
 
 /// Coerces a value, or says in a phrase why it cannot be one of that type.
@@ -86,8 +85,8 @@ pub(super) fn coerce(kind: Kind, value: Value) -> Result<Param, String> {
         (Kind::Int8, Value::Integer(value)) => value.to_be_bytes().to_vec().into(),
         (Kind::Float4 | Kind::Float8, Value::Integer(value)) => float(kind, exact(value)?),
         (Kind::Float4 | Kind::Float8, Value::Float(value)) => float(kind, value),
-        (Kind::Numeric, Value::Integer(value)) => Wire::Numeric(value.into()),
-        (Kind::Numeric, Value::Decimal(text)) => Wire::Numeric(text.parse().map_err(|_| "is not a decimal number")?),
+        (Kind::Numeric, Value::Integer(value)) => decimal(&value.to_string())?,
+        (Kind::Numeric, Value::Decimal(text)) => decimal(&text)?,
         (Kind::Text, Value::Text(text) | Value::Uuid(text) | Value::Json(text) | Value::Decimal(text)) => characters(text)?,
         (Kind::Bytes, Value::Blob(bytes)) => Wire::Bytes(bytes),
         (Kind::TimestampTz | Kind::Timestamp, Value::Timestamp(micros)) => {
@@ -135,6 +134,10 @@ fn float(kind: Kind, value: f64) -> Wire {
     }
 }
 
+fn decimal(text: &str) -> Result<Wire, String> {
+    postgres_numeric::encode(text).map(Wire::Bytes).ok_or_else(|| "is not a decimal number".to_owned())
+}
+
 fn characters(text: String) -> Result<Wire, String> {
     no_nul(&text)?;
     Ok(Wire::Bytes(text.into_bytes()))
@@ -171,7 +174,6 @@ impl Encode<'_, Postgres> for Param {
         match &self.wire {
             Wire::Null => return Ok(IsNull::Yes),
             Wire::Bytes(bytes) => buffer.extend_from_slice(bytes),
-            Wire::Numeric(number) => return number.encode_by_ref(buffer),
         }
         Ok(IsNull::No)
     }
@@ -185,9 +187,6 @@ impl Encode<'_, Postgres> for Param {
 pub(super) fn read(kind: Kind, value: PgValueRef<'_>) -> Result<Value, BoxDynError> {
     if value.is_null() {
         return Ok(Value::Null);
-    }
-    if kind == Kind::Numeric {
-        return Ok(Value::Decimal(<BigDecimal as Decode<Postgres>>::decode(value)?.to_plain_string()));
     }
     let bytes = value.as_bytes()?;
     Ok(match kind {
@@ -207,7 +206,7 @@ pub(super) fn read(kind: Kind, value: PgValueRef<'_>) -> Result<Value, BoxDynErr
         Kind::Uuid => Value::Uuid(uuid::Uuid::from_slice(bytes)?.to_string()),
         Kind::Json => Value::Json(std::str::from_utf8(bytes)?.to_owned()),
         Kind::Jsonb => Value::Json(std::str::from_utf8(bytes.get(1..).unwrap_or_default())?.to_owned()),
-        Kind::Numeric => Value::Null,
+        Kind::Numeric => Value::Decimal(postgres_numeric::decode(bytes)?),
     })
 }
 

@@ -25,7 +25,12 @@ pub(super) fn check(text: &[TokenWithSpan], print: &[TokenWithSpan]) -> Result<(
     for content in text.iter().filter_map(content) {
         match left.get_mut(&content) {
             Some(count) if *count > 0 => *count -= 1,
-            _ => return Denied::because(format!("`{}` has no meaning where it stands", shorten(&content))),
+            _ => {
+                return Denied::because(format!(
+                    "`{}` has no meaning where it stands",
+                    shorten(&content)
+                ));
+            }
         }
     }
     Ok(())

@@ -19,7 +19,8 @@ const MOST_TOKENS: usize = 2_000;
 /// each level; this keeps a construct that we do not know of below a second.
 const DEEPEST_NESTING: usize = 16;
 
-/// Bounds how deep the parser recurses into parentheses and subqueries.
+/// Bounds how deep the parser recurses into parentheses and subqueries. Its
+/// frames fit any thread only when it is optimised, as our profiles have it.
 const PARSER_DEPTH: usize = 50;
 
 /// Quoting and schema names lengthen a text; beyond this one it is a bomb.
@@ -90,7 +91,8 @@ fn check_tokens(tokens: &Tokens) -> Result<(), Denied> {
                 "a statement may have at most {MOST_TOKENS} words and signs, and {DEEPEST_NESTING} parentheses in each other"
             ));
         }
-        after_position = matches!(&token.token, Token::Word(word) if word.keyword == Keyword::POSITION);
+        after_position =
+            matches!(&token.token, Token::Word(word) if word.keyword == Keyword::POSITION);
     }
     Ok(())
 }
@@ -126,14 +128,20 @@ pub(super) fn parse(tokens: Tokens, dialect: Dialect) -> Result<Statement, Denie
 
 /// Prints a walked tree, and proves that the print reads back as that tree and
 /// has lost nothing of the text it was parsed from.
-pub(super) fn print(statement: &Statement, text: &Tokens, dialect: Dialect) -> Result<String, Denied> {
+pub(super) fn print(
+    statement: &Statement,
+    text: &Tokens,
+    dialect: Dialect,
+) -> Result<String, Denied> {
     let sql = statement.to_string();
     check_characters(&sql, LONGEST_PRINT)?;
     let tokens = tokenize(&sql, dialect)?;
     if parse(tokens.clone(), dialect).as_ref() == Ok(statement) {
         return loss::check(text, &tokens).map(|()| sql);
     }
-    Denied::because("the statement does not read back as it prints; bind unusual text as a parameter")
+    Denied::because(
+        "the statement does not read back as it prints; bind unusual text as a parameter",
+    )
 }
 
 fn grammar(dialect: Dialect) -> &'static dyn Grammar {

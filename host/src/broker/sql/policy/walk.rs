@@ -16,6 +16,7 @@ mod call;
 mod expr;
 mod from;
 mod query;
+mod select;
 pub(super) mod value;
 mod write;
 
@@ -40,7 +41,10 @@ pub(super) fn statement(
     let mut walk = Walk::new(scope, most_parameters);
     walk.statement(statement)?;
     let parameters = walk.count_parameters()?;
-    Ok(Found { writes: walk.writes, parameters })
+    Ok(Found {
+        writes: walk.writes,
+        parameters,
+    })
 }
 
 /// Walks an expression of a table definition: no parameters, no subqueries of
@@ -85,13 +89,18 @@ impl<'a> Walk<'a> {
     fn statement(&mut self, statement: &mut Statement) -> Result<(), Denied> {
         match statement {
             Statement::Query(query) => self.query(query, Writes::Allowed),
-            Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => self.write(statement),
+            Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
+                self.write(statement)
+            }
             _ => Denied::because("only SELECT, INSERT, UPDATE and DELETE are allowed"),
         }
     }
 
     /// One level down. An error ends the walk, so only success comes back up.
-    fn deeper(&mut self, visit: impl FnOnce(&mut Self) -> Result<(), Denied>) -> Result<(), Denied> {
+    fn deeper(
+        &mut self,
+        visit: impl FnOnce(&mut Self) -> Result<(), Denied>,
+    ) -> Result<(), Denied> {
         if self.depth == DEEPEST {
             return Denied::because(format!("the statement nests deeper than {DEEPEST} levels"));
         }
@@ -109,7 +118,10 @@ impl<'a> Walk<'a> {
         if self.dialect() == dialect {
             return Ok(());
         }
-        Denied::because(format!("{construct} is not allowed on {:?}", self.dialect()))
+        Denied::because(format!(
+            "{construct} is not allowed on {:?}",
+            self.dialect()
+        ))
     }
 
     fn name(&self, ident: &mut Ident) -> Result<(), Denied> {
@@ -156,6 +168,8 @@ impl<'a> Walk<'a> {
             return Ok(used as usize);
         }
         let missing = self.parameters.trailing_ones() + 1;
-        Denied::because(format!("parameter `${missing}` is not used although `${highest}` is"))
+        Denied::because(format!(
+            "parameter `${missing}` is not used although `${highest}` is"
+        ))
     }
 }

@@ -8,12 +8,22 @@ use super::Migration;
 impl Migration<'_> {
     pub(super) fn drop(&mut self, statement: &mut Statement) -> Result<(), Denied> {
         let Statement::Drop {
-            object_type, if_exists, names, cascade, restrict, purge, temporary, table,
+            object_type,
+            if_exists,
+            names,
+            cascade,
+            restrict,
+            purge,
+            temporary,
+            table,
         } = statement
         else {
             return Denied::because("only DROP TABLE and DROP INDEX are allowed");
         };
-        absent(!*if_exists, "DROP ... IF EXISTS (migrations run once, in order)")?;
+        absent(
+            !*if_exists,
+            "DROP ... IF EXISTS (migrations run once, in order)",
+        )?;
         absent(!*cascade && !*restrict && !*purge, "CASCADE or RESTRICT")?;
         absent(!*temporary && table.is_none(), "an option of DROP")?;
         let [name] = names.as_mut_slice() else {
@@ -34,7 +44,11 @@ impl Migration<'_> {
 
     fn drop_index(&mut self, name: &mut ObjectName) -> Result<(), Denied> {
         let index = self.new_name(names::single(name)?)?;
-        let is_own = self.tables.0.values_mut().any(|indexes| indexes.remove(&index));
+        let mut is_own = false;
+        // In all of them: a name used twice may have been recorded twice.
+        for indexes in self.tables.0.values_mut() {
+            is_own |= indexes.remove(&index);
+        }
         if !is_own {
             return Denied::because(format!("`{index}` is not an index of this module"));
         }

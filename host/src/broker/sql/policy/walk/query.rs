@@ -1,10 +1,8 @@
 //! Queries: WITH, SELECT, UNION and their kin, ORDER BY, LIMIT.
 
 use sqlparser::ast::{
-    Cte, Distinct, Expr, GroupByExpr, LimitClause, Offset, OffsetRows, OrderBy, OrderByExpr,
-    OrderByKind, OrderByOptions, OrderBySort, Query, Select, SelectFlavor, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableAlias, Values,
-    WildcardAdditionalOptions, With,
+    Cte, Expr, LimitClause, Offset, OffsetRows, OrderBy, OrderByExpr, OrderByKind, OrderByOptions,
+    OrderBySort, Query, SetExpr, SetOperator, SetQuantifier, TableAlias, Values, With,
 };
 
 use super::super::{Denied, Dialect, absent, names};
@@ -20,7 +18,16 @@ impl Walk<'_> {
 
     fn query_parts(&mut self, query: &mut Query, writes: Writes) -> Result<(), Denied> {
         let Query {
-            with, body, order_by, limit_clause, fetch, locks, for_clause, settings, format_clause, pipe_operators,
+            with,
+            body,
+            order_by,
+            limit_clause,
+            fetch,
+            locks,
+            for_clause,
+            settings,
+            format_clause,
+            pipe_operators,
         } = query;
         absent(locks.is_empty(), "FOR UPDATE or FOR SHARE")?;
         absent(fetch.is_none(), "FETCH FIRST")?;
@@ -28,22 +35,39 @@ impl Walk<'_> {
         absent(settings.is_none(), "SETTINGS")?;
         absent(format_clause.is_none(), "FORMAT")?;
         absent(pipe_operators.is_empty(), "operator `|>`")?;
-        with.iter_mut().try_for_each(|with| self.with(with, writes))?;
+        with.iter_mut()
+            .try_for_each(|with| self.with(with, writes))?;
         self.set_expr(body, writes)?;
-        order_by.iter_mut().try_for_each(|order_by| self.order_by(order_by))?;
-        limit_clause.iter_mut().try_for_each(|limit| self.limit(limit))
+        order_by
+            .iter_mut()
+            .try_for_each(|order_by| self.order_by(order_by))?;
+        limit_clause
+            .iter_mut()
+            .try_for_each(|limit| self.limit(limit))
     }
 
     fn with(&mut self, with: &mut With, writes: Writes) -> Result<(), Denied> {
-        let With { with_token: _, recursive, cte_tables } = with;
+        let With {
+            with_token: _,
+            recursive,
+            cte_tables,
+        } = with;
         absent(!*recursive, "RECURSIVE")?;
-        cte_tables.iter_mut().try_for_each(|cte| self.cte(cte, writes))
+        cte_tables
+            .iter_mut()
+            .try_for_each(|cte| self.cte(cte, writes))
     }
 
     /// A name becomes visible after its own query: SQLite would otherwise take
     /// it for a recursion, without being told so.
     fn cte(&mut self, cte: &mut Cte, writes: Writes) -> Result<(), Denied> {
-        let Cte { alias, query, from, materialized: _, closing_paren_token: _ } = cte;
+        let Cte {
+            alias,
+            query,
+            from,
+            materialized: _,
+            closing_paren_token: _,
+        } = cte;
         absent(from.is_none(), "WITH ... FROM")?;
         let writes = match self.dialect() {
             Dialect::Postgres => writes,
@@ -54,7 +78,9 @@ impl Walk<'_> {
         let name = alias.name.value.clone();
         self.alias(alias)?;
         if self.scope.tables.contains(&name) || !self.declared.insert(name.clone()) {
-            return Denied::because(format!("WITH name `{name}` is taken by a table or by another WITH"));
+            return Denied::because(format!(
+                "WITH name `{name}` is taken by a table or by another WITH"
+            ));
         }
         self.visible.push(name);
         Ok(())
@@ -64,13 +90,20 @@ impl Walk<'_> {
         self.deeper(|walk| match body {
             SetExpr::Select(select) => walk.select(select),
             SetExpr::Query(query) => walk.query(query, Writes::Refused),
-            SetExpr::SetOperation { left, op, set_quantifier, right } => {
+            SetExpr::SetOperation {
+                left,
+                op,
+                set_quantifier,
+                right,
+            } => {
                 check_set_operation(*op, *set_quantifier)?;
                 walk.set_expr(left, Writes::Refused)?;
                 walk.set_expr(right, Writes::Refused)
             }
             SetExpr::Values(values) => walk.values(values),
-            SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
+            SetExpr::Insert(statement)
+            | SetExpr::Update(statement)
+            | SetExpr::Delete(statement) => {
                 absent(writes == Writes::Allowed, "a write inside a query")?;
                 walk.write(statement)
             }
@@ -80,77 +113,14 @@ impl Walk<'_> {
     }
 
     pub(super) fn values(&mut self, values: &mut Values) -> Result<(), Denied> {
-        let Values { explicit_row, value_keyword, rows } = values;
+        let Values {
+            explicit_row,
+            value_keyword,
+            rows,
+        } = values;
         absent(!*explicit_row && !*value_keyword, "VALUE or ROW")?;
-        rows.iter_mut().try_for_each(|row| self.exprs(&mut row.content))
-    }
-
-    fn select(&mut self, select: &mut Select) -> Result<(), Denied> {
-        let Select {
-            select_token: _, optimizer_hints, distinct, select_modifiers, top, top_before_distinct: _,
-            projection, exclude, into, from, lateral_views, prewhere, selection, connect_by, group_by,
-            cluster_by, distribute_by, sort_by, having, named_window, qualify, window_before_qualify: _,
-            value_table_mode, flavor,
-        } = select;
-        absent(optimizer_hints.is_empty() && select_modifiers.is_none(), "a hint")?;
-        absent(top.is_none(), "TOP")?;
-        absent(exclude.is_none(), "EXCLUDE")?;
-        absent(into.is_none(), "SELECT INTO")?;
-        absent(lateral_views.is_empty(), "LATERAL VIEW")?;
-        absent(prewhere.is_none(), "PREWHERE")?;
-        absent(connect_by.is_empty(), "CONNECT BY")?;
-        absent(cluster_by.is_empty() && distribute_by.is_empty() && sort_by.is_empty(), "SORT BY")?;
-        absent(named_window.is_empty(), "WINDOW")?;
-        absent(qualify.is_none(), "QUALIFY")?;
-        absent(value_table_mode.is_none(), "SELECT AS")?;
-        absent(*flavor == SelectFlavor::Standard, "FROM before SELECT")?;
-        absent(!projection.is_empty(), "an empty SELECT list")?;
-        distinct.iter_mut().try_for_each(|distinct| self.distinct(distinct))?;
-        self.select_items(projection)?;
-        self.from(from)?;
-        self.optional(selection)?;
-        self.group_by(group_by)?;
-        self.optional(having)
-    }
-
-    fn distinct(&mut self, distinct: &mut Distinct) -> Result<(), Denied> {
-        match distinct {
-            Distinct::All | Distinct::Distinct => Ok(()),
-            Distinct::On(exprs) => {
-                self.only_on(Dialect::Postgres, "DISTINCT ON")?;
-                self.exprs(exprs)
-            }
-        }
-    }
-
-    fn group_by(&mut self, group_by: &mut GroupByExpr) -> Result<(), Denied> {
-        match group_by {
-            GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => self.exprs(exprs),
-            GroupByExpr::Expressions(_, _) | GroupByExpr::All(_) => {
-                Denied::because("GROUP BY takes a list of expressions only")
-            }
-        }
-    }
-
-    pub(super) fn select_items(&mut self, items: &mut [SelectItem]) -> Result<(), Denied> {
-        items.iter_mut().try_for_each(|item| self.select_item(item))
-    }
-
-    fn select_item(&mut self, item: &mut SelectItem) -> Result<(), Denied> {
-        match item {
-            SelectItem::UnnamedExpr(expr) => self.expr(expr),
-            SelectItem::ExprWithAlias { expr, alias } => {
-                self.expr(expr)?;
-                self.name(alias)
-            }
-            SelectItem::Wildcard(options) => check_wildcard(options),
-            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
-                check_wildcard(options)?;
-                self.column(name)
-            }
-            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(_), _)
-            | SelectItem::ExprWithAliases { .. } => Denied::because("(row).* is not allowed"),
-        }
+        rows.iter_mut()
+            .try_for_each(|row| self.exprs(&mut row.content))
     }
 
     fn order_by(&mut self, order_by: &mut OrderBy) -> Result<(), Denied> {
@@ -164,16 +134,31 @@ impl Walk<'_> {
 
     pub(super) fn order_by_exprs(&mut self, exprs: &mut [OrderByExpr]) -> Result<(), Denied> {
         exprs.iter_mut().try_for_each(|order| {
-            let OrderByExpr { expr, options, with_fill } = order;
+            let OrderByExpr {
+                expr,
+                options,
+                with_fill,
+            } = order;
             absent(with_fill.is_none(), "WITH FILL")?;
-            let OrderByOptions { sort, nulls_first: _ } = options;
-            absent(!matches!(sort, Some(OrderBySort::Using(_))), "ORDER BY ... USING")?;
+            let OrderByOptions {
+                sort,
+                nulls_first: _,
+            } = options;
+            absent(
+                !matches!(sort, Some(OrderBySort::Using(_))),
+                "ORDER BY ... USING",
+            )?;
             self.expr(expr)
         })
     }
 
     fn limit(&mut self, limit: &mut LimitClause) -> Result<(), Denied> {
-        let LimitClause::LimitOffset { limit, offset, limit_by } = limit else {
+        let LimitClause::LimitOffset {
+            limit,
+            offset,
+            limit_by,
+        } = limit
+        else {
             return Denied::because("LIMIT a, b is not allowed; write LIMIT b OFFSET a");
         };
         absent(limit_by.is_empty(), "LIMIT BY")?;
@@ -189,7 +174,12 @@ impl Walk<'_> {
     }
 
     pub(super) fn alias(&self, alias: &mut TableAlias) -> Result<(), Denied> {
-        let TableAlias { explicit: _, name, columns, at } = alias;
+        let TableAlias {
+            explicit: _,
+            name,
+            columns,
+            at,
+        } = alias;
         absent(at.is_none(), "AT")?;
         self.name(name)?;
         columns.iter_mut().try_for_each(|column| {
@@ -200,10 +190,9 @@ impl Walk<'_> {
 }
 
 fn check_set_operation(op: SetOperator, quantifier: SetQuantifier) -> Result<(), Denied> {
-    let is_plain = matches!(quantifier, SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None);
+    let is_plain = matches!(
+        quantifier,
+        SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None
+    );
     absent(op != SetOperator::Minus && is_plain, "MINUS or BY NAME")
-}
-
-fn check_wildcard(options: &WildcardAdditionalOptions) -> Result<(), Denied> {
-    absent(*options == WildcardAdditionalOptions::default(), "an option after *")
 }
