@@ -181,7 +181,9 @@ impl App {
                 "module `{}` serves {}", module.name, module.route);
         }
         if !self.front.identity.is_configured() {
-            tracing::warn!("no credential can be verified, so every caller is anonymous; set BETTER_AUTH_SECRET, or INNKEEPER_DEV=1 to try things out");
+            tracing::warn!(
+                "no credential can be verified, so every caller is anonymous; set BETTER_AUTH_SECRET, or INNKEEPER_DEV=1 to try things out"
+            );
         }
     }
 }
@@ -231,7 +233,9 @@ async fn look_after(module: &str, store: &sql::Store) {
         };
         match (&now, up) {
             (Readiness::Up, false) => tracing::info!(module.name = module, "the database of `{module}` is up"),
-            (Readiness::Down(why), true) => tracing::error!(module.name = module, "the database of `{module}` is lost: {why}"),
+            (Readiness::Down(why), true) => {
+                tracing::error!(module.name = module, "the database of `{module}` is lost: {why}")
+            }
             _ => {}
         }
         up = now == Readiness::Up;

@@ -224,7 +224,13 @@ fn token(config: &Config, args: &TokenArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-fn sign(config: &Config, user: &str, name: Option<&str>, email: Option<&str>, lifetime: Duration) -> Result<String, CliError> {
+fn sign(
+    config: &Config,
+    user: &str,
+    name: Option<&str>,
+    email: Option<&str>,
+    lifetime: Duration,
+) -> Result<String, CliError> {
     let no_secret = "no secret to sign with; set BETTER_AUTH_SECRET, or INNKEEPER_DEV=1 for this machine's own";
     let secret = config.auth.secret.as_ref().ok_or_else(|| CliError::Other(no_secret.to_owned()))?;
     let new = NewToken {

@@ -46,7 +46,10 @@ pub struct Front {
 pub fn service<B>(
     front: Arc<Front>,
     origins: &[HeaderValue],
-) -> impl Service<Request<B>, Response = Response<CompressionBody<AnswerBody>>, Error = Infallible, Future: Send> + Clone + Send + 'static
+) -> impl Service<Request<B>, Response = Response<CompressionBody<AnswerBody>>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ 'static
 where
     B: HttpBody<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + Unpin + 'static,
 {
@@ -88,14 +91,19 @@ where
     outcome.finish(result)
 }
 
-async fn serve<B>(front: &Front, request: Request<B>, outcome: &mut respond::Outcome) -> Result<Response<dispatch::Body>, Fault>
+async fn serve<B>(
+    front: &Front,
+    request: Request<B>,
+    outcome: &mut respond::Outcome,
+) -> Result<Response<dispatch::Body>, Fault>
 where
     B: HttpBody<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + Unpin,
 {
     outcome.admitted(front.admission.enter()?);
     admit::check_head(&request)?;
     let caller = front.identity.authenticate(request.headers());
-    let caller = caller.map_err(|rejected| Fault::new(Blame::Caller, Code::Unauthorized, rejected.public()).because(rejected))?;
+    let caller = caller
+        .map_err(|rejected| Fault::new(Blame::Caller, Code::Unauthorized, rejected.public()).because(rejected))?;
     let generation = front.registry.current();
     let generation = generation.ok_or_else(|| Fault::new(Blame::Host, Code::NotServing, "Service is starting"))?;
     let guest = route::find(&generation, request.uri().path());

@@ -112,11 +112,7 @@ impl State {
         let log = guest_log::GuestLog::new(Arc::clone(&profile.name), Arc::clone(&call.id));
         // No arguments, no environment, no preopened directory, no network:
         // the builder's defaults, and nothing is added here.
-        let wasi = WasiCtx::builder()
-            .max_random_size(RANDOM_BYTES)
-            .stdout(log.clone())
-            .stderr(log)
-            .build();
+        let wasi = WasiCtx::builder().max_random_size(RANDOM_BYTES).stdout(log.clone()).stderr(log).build();
         let budget = Budget::new(&profile.limits);
         Self { call, profile, budget, table, wasi, http, hooks: view::Hooks }
     }

@@ -53,7 +53,12 @@ pub enum Drained {
 }
 
 /// Serves until `shutdown` resolves, then drains.
-pub async fn run<S, B>(listener: TcpListener, service: S, options: Options, shutdown: impl Future<Output = ()>) -> Drained
+pub async fn run<S, B>(
+    listener: TcpListener,
+    service: S,
+    options: Options,
+    shutdown: impl Future<Output = ()>,
+) -> Drained
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,

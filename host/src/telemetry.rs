@@ -49,7 +49,11 @@ pub fn init(format: Format, filter: Option<&str>) {
     let _ = set_global(format, filter, std::io::stderr);
 }
 
-fn set_global<W>(format: Format, filter: Option<&str>, writer: W) -> Result<(), tracing::subscriber::SetGlobalDefaultError>
+fn set_global<W>(
+    format: Format,
+    filter: Option<&str>,
+    writer: W,
+) -> Result<(), tracing::subscriber::SetGlobalDefaultError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -59,9 +63,9 @@ where
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     match format {
         Format::Text => tracing::subscriber::set_global_default(builder.with_target(false).finish()),
-        Format::Json => {
-            tracing::subscriber::set_global_default(builder.json().flatten_event(true).with_current_span(false).finish())
-        }
+        Format::Json => tracing::subscriber::set_global_default(
+            builder.json().flatten_event(true).with_current_span(false).finish(),
+        ),
     }
 }
 

@@ -65,6 +65,11 @@ impl Setup {
         Self { vars, file: String::new(), database: Database::Sqlite }
     }
 
+    /// Serves the modules of this file, and no other.
+    pub fn modules(toml: &str) -> Self {
+        Self { vars: Vec::new(), file: toml.to_owned(), database: Database::Sqlite }
+    }
+
     /// Uses this database.
     pub fn on(mut self, database: Database) -> Self {
         self.database = database;

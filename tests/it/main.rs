@@ -7,7 +7,13 @@
 mod harness;
 
 mod cli;
+mod database;
+mod front;
 mod guests;
+mod identity;
+mod load;
 mod logs;
 mod sql;
 mod stopping;
+mod tasks;
+mod tidy;

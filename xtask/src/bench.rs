@@ -50,6 +50,22 @@ pub(crate) struct Args {
     only: Vec<Contender>,
 }
 
+impl Args {
+    /// The length of one round.
+    fn round_seconds(&self) -> u64 {
+        if self.quick { 1 } else { self.seconds }
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "medians of {} interleaved rounds of {} s, {} connections, wrk with one thread",
+            self.rounds,
+            self.round_seconds(),
+            self.connections
+        )
+    }
+}
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let machine = machine::describe();
     wrk::ensure()?;
@@ -57,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 
     let cluster = Cluster::start(postgres::programs()?, Durability::Normal)?;
     let site = Site::new(&cluster)?;
-    let mut report = Report::new(machine, missing);
+    let mut report = Report::new(machine, args.describe(), missing);
 
     let mut servers = Vec::new();
     for stand in ready.iter().flat_map(|contender| contender.stands()) {
@@ -67,26 +83,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         report.starts.push(start);
     }
     let client = Client::new(&site.secret)?;
-    for server in servers
-        .iter()
-        .filter(|server| server.stand.serves(Workload::List))
-    {
-        client
-            .seed(&server.base)
-            .with_context(|| format!("filling {}", server.stand.name))?;
+    for server in servers.iter().filter(|server| server.stand.serves(Workload::List)) {
+        client.seed(&server.base).with_context(|| format!("filling {}", server.stand.name))?;
     }
     for database in Contender::ALL.map(Contender::database) {
         cluster.sql(database, "VACUUM ANALYZE")?;
     }
 
     for workload in Workload::ALL {
-        let mut rivals: Vec<&mut Server> = servers
-            .iter_mut()
-            .filter(|server| server.stand.serves(workload))
-            .collect();
-        report
-            .loads
-            .extend(measure(args, workload, &mut rivals, &client, &cluster)?);
+        let mut rivals: Vec<&mut Server> = servers.iter_mut().filter(|server| server.stand.serves(workload)).collect();
+        report.loads.extend(measure(args, workload, &mut rivals, &client, &cluster)?);
     }
     for (server, start) in servers.iter().zip(&mut report.starts) {
         start.loaded_mib = server.peak_mib;
@@ -168,39 +174,26 @@ fn measure(
     client: &Client,
     cluster: &Cluster,
 ) -> Result<Vec<Load>> {
-    let seconds = if args.quick { 1 } else { args.seconds };
     let mut rounds = vec![Vec::new(); rivals.len()];
     for round in 0..=args.rounds {
         for turn in 0..rivals.len() {
             let index = (round + turn) % rivals.len();
             let server = &mut *rivals[index];
             let name = server.stand.name;
-            client
-                .check(&server.base, workload)
-                .with_context(|| format!("asking {name}"))?;
+            client.check(&server.base, workload).with_context(|| format!("asking {name}"))?;
             // Or one contender's writes are flushed while another is measured.
             cluster.sql("postgres", "CHECKPOINT")?;
             // Round 0 only warms up.
-            let seconds = if round == 0 { 1 } else { seconds };
-            let load = wrk::Load {
-                workload,
-                seconds,
-                connections: args.connections,
-            };
-            let sample = wrk::run(&load, client, server)
-                .with_context(|| format!("measuring {name}: {}", workload.name()))?;
-            eprintln!(
-                "{}, round {round}, {name}: {:.0}/s",
-                workload.name(),
-                sample.requests_per_s
-            );
+            let seconds = if round == 0 { 1 } else { args.round_seconds() };
+            let load = wrk::Load { workload, seconds, connections: args.connections };
+            let sample =
+                wrk::run(&load, client, server).with_context(|| format!("measuring {name}: {}", workload.name()))?;
+            eprintln!("{}, round {round}, {name}: {:.0}/s", workload.name(), sample.requests_per_s);
             if round > 0 {
                 rounds[index].push(sample);
             }
         }
     }
     let named = rivals.iter().zip(&rounds);
-    Ok(named
-        .map(|(server, rounds)| Load::new(workload, server.stand.contender, rounds))
-        .collect())
+    Ok(named.map(|(server, rounds)| Load::new(workload, server.stand.contender, rounds)).collect())
 }

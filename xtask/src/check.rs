@@ -34,19 +34,8 @@ pub(crate) fn run() -> Result<ExitCode> {
     if !deny {
         println!("skipped: licences, bans and sources, for want of `cargo install cargo-deny`");
     }
-    println!(
-        "{}",
-        if failed == 0 {
-            "all checks passed".into()
-        } else {
-            format!("{failed} failed")
-        }
-    );
-    Ok(if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    println!("{}", if failed == 0 { "all checks passed".into() } else { format!("{failed} failed") });
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn in_guest(mut cargo: Command) -> Command {

@@ -11,9 +11,7 @@ use std::{
 /// The first file called `name` on the PATH.
 pub(crate) fn find_on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|dir| dir.join(name))
-        .find(|file| file.is_file())
+    env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
 pub(crate) fn is_root() -> bool {
@@ -36,14 +34,8 @@ pub(crate) fn install_package(package: &str, why: &str) -> Result<()> {
 
 fn apt_get(args: &[&str]) -> Result<()> {
     let mut command = Command::new("apt-get");
-    command
-        .args(["--yes", "--quiet", "--no-install-recommends"])
-        .args(args);
-    process::run(
-        command
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdout(std::io::stderr()),
-    )
+    command.args(["--yes", "--quiet", "--no-install-recommends"]).args(args);
+    process::run(command.env("DEBIAN_FRONTEND", "noninteractive").stdout(std::io::stderr()))
 }
 
 /// One line that says what the numbers were measured on.
@@ -57,10 +49,7 @@ pub(crate) fn describe() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
     let disk = file_system(&env::temp_dir());
-    format!(
-        "{cpu}, {cores} cores, {memory} GiB, Linux {}, database on {disk}, load {load} at the start",
-        kernel.trim()
-    )
+    format!("{cpu}, {cores} cores, {memory} GiB, Linux {}, database on {disk}, load {load} at the start", kernel.trim())
 }
 
 fn field(file: &str, name: &str) -> Option<String> {
@@ -73,8 +62,5 @@ fn field(file: &str, name: &str) -> Option<String> {
 fn file_system(dir: &Path) -> String {
     let mut stat = Command::new("stat");
     let kind = process::output(stat.args(["--file-system", "--format=%T"]).arg(dir));
-    kind.map_or_else(
-        |_| "an unknown file system".into(),
-        |kind| kind.trim().to_owned(),
-    )
+    kind.map_or_else(|_| "an unknown file system".into(), |kind| kind.trim().to_owned())
 }

@@ -1,9 +1,6 @@
 //! The project's own verbs, behind `cargo xtask`. Each verb is one file; what
 //! they share is in `workspace`, `process`, `machine` and `postgres`.
-#![allow(
-    clippy::print_stdout,
-    reason = "a developer's tool talks on its terminal"
-)]
+#![allow(clippy::print_stdout, reason = "a developer's tool talks on its terminal")]
 
 mod bench;
 mod check;

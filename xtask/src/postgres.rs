@@ -61,13 +61,8 @@ pub(crate) fn find_programs() -> Option<PathBuf> {
 
 /// The highest version among directory names such as `9.6` and `15`.
 fn newest(names: impl Iterator<Item = String>) -> Option<String> {
-    let version = |name: &str| -> Option<Vec<u32>> {
-        name.split('.').map(|part| part.parse().ok()).collect()
-    };
-    names
-        .filter_map(|name| Some((version(&name)?, name)))
-        .max()
-        .map(|(_, name)| name)
+    let version = |name: &str| -> Option<Vec<u32>> { name.split('.').map(|part| part.parse().ok()).collect() };
+    names.filter_map(|name| Some((version(&name)?, name))).max().map(|(_, name)| name)
 }
 
 /// A running cluster.
@@ -82,24 +77,15 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) fn start(programs: PathBuf, durability: Durability) -> Result<Self> {
         let user = machine::is_root().then(unprivileged_user).transpose()?;
-        let dir = tempfile::Builder::new()
-            .prefix("innkeeper-postgres-")
-            .tempdir()?;
-        let mut cluster = Self {
-            programs,
-            user,
-            dir,
-            password: random_word()?,
-            port: 0,
-        };
+        let dir = tempfile::Builder::new().prefix("innkeeper-postgres-").tempdir()?;
+        let mut cluster = Self { programs, user, dir, password: random_word()?, port: 0 };
         cluster.init()?;
         for attempt in 1.. {
             cluster.port = free_port()?;
             match cluster.start_server(durability) {
                 Err(_) if attempt < ATTEMPTS && cluster.port_was_taken() => {}
                 outcome => {
-                    outcome
-                        .with_context(|| format!("Postgres did not start:\n{}", cluster.log()))?;
+                    outcome.with_context(|| format!("Postgres did not start:\n{}", cluster.log()))?;
                     break;
                 }
             }
@@ -109,10 +95,7 @@ impl Cluster {
 
     /// The superuser's URL of one database.
     pub(crate) fn url(&self, database: &str) -> String {
-        format!(
-            "postgres://postgres:{}@127.0.0.1:{}/{database}",
-            self.password, self.port
-        )
+        format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
     /// Runs SQL in one database, by way of psql.
@@ -120,8 +103,7 @@ impl Cluster {
         let mut psql = self.command("psql");
         psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]);
         psql.arg(self.url(database)).args(["--command", text]);
-        process::run(psql.stdout(Stdio::null()))
-            .with_context(|| format!("running SQL in the database `{database}`"))
+        process::run(psql.stdout(Stdio::null())).with_context(|| format!("running SQL in the database `{database}`"))
     }
 
     fn init(&self) -> Result<()> {
@@ -135,11 +117,7 @@ impl Cluster {
         let mut initdb = self.command("initdb");
         initdb.arg("--pgdata").arg(self.path("data"));
         initdb.arg("--pwfile").arg(&password);
-        initdb.args([
-            "--username=postgres",
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-        ]);
+        initdb.args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8"]);
         initdb.args(["--locale=C", "--no-sync"]);
         process::output(&mut initdb).context("making a private Postgres cluster")?;
         Ok(())
@@ -156,9 +134,7 @@ impl Cluster {
             options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off";
         }
         let mut start = self.pg_ctl("start");
-        start
-            .args(["--wait", "--timeout=60", "--log"])
-            .arg(self.path("log"));
+        start.args(["--wait", "--timeout=60", "--log"]).arg(self.path("log"));
         process::run(start.arg("--options").arg(options))
     }
 
@@ -176,9 +152,7 @@ impl Cluster {
 
     fn pg_ctl(&self, verb: &str) -> Command {
         let mut command = self.command("pg_ctl");
-        command
-            .args([verb, "--silent", "--pgdata"])
-            .arg(self.path("data"));
+        command.args([verb, "--silent", "--pgdata"]).arg(self.path("data"));
         command
     }
 
@@ -198,10 +172,7 @@ impl Drop for Cluster {
         // Not a `Job`: those no longer start once a signal has come in. It
         // fails when the server never ran, which leaves nothing to stop.
         let mut stop = self.pg_ctl("stop");
-        let _ = stop
-            .args(["--mode=immediate", "--wait"])
-            .stderr(Stdio::null())
-            .status();
+        let _ = stop.args(["--mode=immediate", "--wait"]).stderr(Stdio::null()).status();
     }
 }
 
@@ -221,23 +192,15 @@ fn unprivileged_user() -> Result<User> {
     let accounts = fs::read_to_string("/etc/passwd").context("reading /etc/passwd")?;
     let found = USERS.iter().find_map(|name| find_user(&accounts, name));
     let Some(user) = found else {
-        bail!(
-            "Postgres does not run as root, and there is no user named {}",
-            USERS.join(" or ")
-        );
+        bail!("Postgres does not run as root, and there is no user named {}", USERS.join(" or "));
     };
     Ok(user)
 }
 
 fn find_user(accounts: &str, name: &str) -> Option<User> {
     let mut fields = accounts.lines().map(|line| line.split(':'));
-    let mut line = fields
-        .find(|line| line.clone().next() == Some(name))?
-        .skip(2);
-    Some(User {
-        id: line.next()?.parse().ok()?,
-        group: line.next()?.parse().ok()?,
-    })
+    let mut line = fields.find(|line| line.clone().next() == Some(name))?.skip(2);
+    Some(User { id: line.next()?.parse().ok()?, group: line.next()?.parse().ok()? })
 }
 
 #[cfg(test)]

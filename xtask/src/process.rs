@@ -68,11 +68,7 @@ impl Job {
             .with_context(|| format!("starting `{}`", shown(command)))?;
         let group = Pid::from_child(&child);
         groups().push(group);
-        let job = Self {
-            child,
-            group,
-            ended: false,
-        };
+        let job = Self { child, group, ended: false };
         // A signal that came between the spawn and the line above missed it.
         still_wanted()?;
         Ok(job)
@@ -153,10 +149,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 /// The command as one would type it.
 pub(crate) fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 fn groups() -> MutexGuard<'static, Vec<Pid>> {

@@ -22,10 +22,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         innkeeper.env("INNKEEPER_DEV", "1");
     }
     if env::var_os("INNKEEPER_MODULE").is_none() {
-        innkeeper.env(
-            "INNKEEPER_MODULE",
-            workspace::guest_components().join("todo.wasm"),
-        );
+        innkeeper.env("INNKEEPER_MODULE", workspace::guest_components().join("todo.wasm"));
     }
     process::still_wanted()?;
     // The host takes this process's place: signals and the exit code are its own.

@@ -36,9 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Ok((cluster, url)) => (cluster, Some(url)),
         Err(reason) => {
             process::still_wanted()?;
-            summary.skip(&format!(
-                "everything on Postgres: {reason:#}; or set {DATABASE_URL}"
-            ));
+            summary.skip(&format!("everything on Postgres: {reason:#}; or set {DATABASE_URL}"));
             (None, None)
         }
     };
@@ -52,11 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 
     let ci = env::var("CI").is_ok_and(|value| value == "true");
     print!("{}", summary.report(ci));
-    Ok(if summary.is_good(ci) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if summary.is_good(ci) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What is tested, the quickest to fail first.
@@ -88,10 +82,7 @@ fn build() -> Result<Part> {
     Ok(built.map_or_else(
         |error| {
             eprintln!("{error:#}");
-            Part {
-                broken: true,
-                ..Part::default()
-            }
+            Part { broken: true, ..Part::default() }
         },
         |()| Part::default(),
     ))

@@ -13,9 +13,7 @@ pub(crate) const WASM: &str = "wasm32-wasip2";
 
 /// The repository's root.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
 /// The guests' workspace.
@@ -34,11 +32,7 @@ pub(crate) fn cargo() -> Command {
 /// the guests are looked for there, whatever `CARGO_TARGET_DIR` says.
 pub(crate) fn guest_cargo(verb: &str) -> Command {
     let mut command = cargo();
-    command
-        .current_dir(guest())
-        .arg(verb)
-        .arg("--target-dir")
-        .arg(guest().join("target"));
+    command.current_dir(guest()).arg(verb).arg("--target-dir").arg(guest().join("target"));
     command
 }
 
@@ -59,9 +53,7 @@ pub(crate) fn target() -> Result<PathBuf> {
     let mut command = cargo();
     let text = process::output(command.args(["metadata", "--format-version=1", "--no-deps"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&text)?;
-    let dir = metadata["target_directory"]
-        .as_str()
-        .context("cargo names no target directory")?;
+    let dir = metadata["target_directory"].as_str().context("cargo names no target directory")?;
     Ok(dir.into())
 }
 
@@ -86,8 +78,7 @@ pub(crate) fn ensure_wasm_target() -> Result<()> {
     eprintln!("adding the Rust target {WASM}");
     let mut rustup = Command::new("rustup");
     rustup.current_dir(root()).args(["target", "add", WASM]);
-    process::run(&mut rustup)
-        .with_context(|| format!("the Rust target {WASM} is missing and rustup could not add it"))
+    process::run(&mut rustup).with_context(|| format!("the Rust target {WASM} is missing and rustup could not add it"))
 }
 
 fn has_wasm_target() -> Result<bool> {

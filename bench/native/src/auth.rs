@@ -26,15 +26,8 @@ impl FromRequestParts<App> for Owner {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let caller = verify(parts, app).ok_or(Problem::Unauthorized)?;
-        let Path(user) = parts
-            .extract::<Path<String>>()
-            .await
-            .map_err(|_| Problem::NotFound)?;
-        if user == caller {
-            Ok(Self(caller))
-        } else {
-            Err(Problem::Forbidden)
-        }
+        let Path(user) = parts.extract::<Path<String>>().await.map_err(|_| Problem::NotFound)?;
+        if user == caller { Ok(Self(caller)) } else { Err(Problem::Forbidden) }
     }
 }
 

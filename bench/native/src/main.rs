@@ -42,12 +42,10 @@ async fn main() -> anyhow::Result<()> {
         .route("/health/ready", get(ready))
         .route("/api/{user_id}/tasks", get(tasks::list).post(tasks::create))
         .with_state(app);
-    let listener = TcpListener::bind(variable("LISTEN")?)
-        .await?
-        .tap_io(|connection| {
-            // Best effort: without it answers still arrive, only later.
-            let _ = connection.set_nodelay(true);
-        });
+    let listener = TcpListener::bind(variable("LISTEN")?).await?.tap_io(|connection| {
+        // Best effort: without it answers still arrive, only later.
+        let _ = connection.set_nodelay(true);
+    });
     Ok(axum::serve(listener, router).await?)
 }
 

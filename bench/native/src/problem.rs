@@ -36,9 +36,7 @@ impl IntoResponse for Problem {
         };
         let body = Json(json!({ "detail": self.to_string() }));
         match status {
-            StatusCode::UNAUTHORIZED => {
-                (status, [(WWW_AUTHENTICATE, "Bearer")], body).into_response()
-            }
+            StatusCode::UNAUTHORIZED => (status, [(WWW_AUTHENTICATE, "Bearer")], body).into_response(),
             _ => (status, body).into_response(),
         }
     }

@@ -110,12 +110,7 @@ pub(crate) async fn list(
     if !(1..=100).contains(&page.limit) || page.offset < 0 {
         return Err(Problem::Invalid("limit is 1 to 100, offset is 0 or more"));
     }
-    let tasks = sqlx::query_as(LIST)
-        .bind(user)
-        .bind(page.limit)
-        .bind(page.offset)
-        .fetch_all(&app.pool)
-        .await?;
+    let tasks = sqlx::query_as(LIST).bind(user).bind(page.limit).bind(page.offset).fetch_all(&app.pool).await?;
     Ok(Json(tasks))
 }
 

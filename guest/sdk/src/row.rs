@@ -1,28 +1,58 @@
-//! Rows into structs: a column feeds the field of its name.
+//! Rows into structs: a column feeds the field of its name. Text is borrowed
+//! from the result, so a row costs no allocation unless the struct wants one.
 
-use serde::de::value::{Error as DeError, MapDeserializer, SeqDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
+use serde::de::value::{BorrowedStrDeserializer, Error as DeError, MapDeserializer, SeqDeserializer};
+use serde::de::{Deserialize, Deserializer, Error as _, IntoDeserializer, Visitor};
 
-use crate::bindings::innkeeper::backend::sql::{Rows, Value};
+use crate::bindings::innkeeper::backend::sql::{Cell, Rows, Span};
 use crate::sql::Error;
 
 /// Decodes every row. Columns without a field are ignored; a field without a
 /// column is an error unless serde has a default for it.
-pub(crate) fn decode<T: DeserializeOwned>(rows: Rows) -> Result<Vec<T>, Error> {
-    let columns = rows.columns;
-    rows.rows
-        .into_iter()
+pub(crate) fn decode<'de, T: Deserialize<'de>>(rows: &'de Rows) -> Result<Vec<T>, Error> {
+    let names = rows.columns.iter().map(|span| text(&rows.heap, *span)).collect::<Result<Vec<_>, _>>();
+    let names = names.map_err(|error| Error::Decode(error.to_string()))?;
+    // A statement without columns returns no rows.
+    let width = names.len().max(1);
+    rows.cells
+        .chunks_exact(width)
         .map(|row| {
-            let fields = columns.iter().map(String::as_str).zip(row.into_iter().map(Field));
-            T::deserialize(MapDeserializer::new(fields)).map_err(|error: DeError| Error::Decode(error.to_string()))
+            let names = names.iter().map(|name| Name(name));
+            let fields = row.iter().map(|cell| Field { cell, heap: &rows.heap });
+            T::deserialize(MapDeserializer::new(names.zip(fields)))
+                .map_err(|error: DeError| Error::Decode(error.to_string()))
         })
         .collect()
 }
 
-/// One value on its way into a field.
-struct Field(Value);
+/// A column's name on its way to a field, or to a key of a map.
+struct Name<'de>(&'de str);
 
-impl<'de> IntoDeserializer<'de, DeError> for Field {
+impl<'de> IntoDeserializer<'de, DeError> for Name<'de> {
+    type Deserializer = BorrowedStrDeserializer<'de, DeError>;
+
+    fn into_deserializer(self) -> Self::Deserializer {
+        BorrowedStrDeserializer::new(self.0)
+    }
+}
+
+/// One cell on its way into a field.
+#[derive(Clone, Copy)]
+struct Field<'de> {
+    cell: &'de Cell,
+    heap: &'de [u8],
+}
+
+fn bytes(heap: &[u8], span: Span) -> Result<&[u8], DeError> {
+    let start = span.start as usize;
+    heap.get(start..start + span.length as usize).ok_or_else(|| DeError::custom("a span outside of its heap"))
+}
+
+fn text(heap: &[u8], span: Span) -> Result<&str, DeError> {
+    std::str::from_utf8(bytes(heap, span)?).map_err(DeError::custom)
+}
+
+impl<'de> IntoDeserializer<'de, DeError> for Field<'de> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -30,46 +60,46 @@ impl<'de> IntoDeserializer<'de, DeError> for Field {
     }
 }
 
-impl<'de> Deserializer<'de> for Field {
+impl<'de> Deserializer<'de> for Field<'de> {
     type Error = DeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        match self.0 {
-            Value::Null => visitor.visit_unit(),
-            Value::Boolean(value) => visitor.visit_bool(value),
-            Value::Integer(value) | Value::Timestamp(value) => visitor.visit_i64(value),
-            Value::Float(value) => visitor.visit_f64(value),
-            Value::Text(value) | Value::Uuid(value) | Value::Json(value) | Value::Decimal(value) => {
-                visitor.visit_string(value)
+        match *self.cell {
+            Cell::Null => visitor.visit_unit(),
+            Cell::Boolean(value) => visitor.visit_bool(value),
+            Cell::Integer(value) | Cell::Timestamp(value) => visitor.visit_i64(value),
+            Cell::Float(value) => visitor.visit_f64(value),
+            Cell::Text(span) | Cell::Uuid(span) | Cell::Json(span) | Cell::Decimal(span) => {
+                visitor.visit_borrowed_str(text(self.heap, span)?)
             }
             // A `Vec<u8>` is a sequence to serde.
-            Value::Blob(value) => visitor.visit_seq(SeqDeserializer::new(value.into_iter())),
+            Cell::Blob(span) => visitor.visit_seq(SeqDeserializer::new(bytes(self.heap, span)?.iter().copied())),
         }
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        self.deserialize_byte_buf(visitor)
-    }
-
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        match self.0 {
-            Value::Blob(value) => visitor.visit_byte_buf(value),
-            other => Self(other).deserialize_any(visitor),
+        match *self.cell {
+            Cell::Blob(span) => visitor.visit_borrowed_bytes(bytes(self.heap, span)?),
+            _ => self.deserialize_any(visitor),
         }
     }
 
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_bytes(visitor)
+    }
+
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        match self.0 {
-            Value::Null => visitor.visit_none(),
+        match self.cell {
+            Cell::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
 
     // SQLite has no boolean type: an expression of it gives 0 or 1.
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        match self.0 {
-            Value::Integer(value @ (0 | 1)) => visitor.visit_bool(value == 1),
-            other => Self(other).deserialize_any(visitor),
+        match *self.cell {
+            Cell::Integer(value @ (0 | 1)) => visitor.visit_bool(value == 1),
+            _ => self.deserialize_any(visitor),
         }
     }
 
@@ -84,9 +114,9 @@ impl<'de> Deserializer<'de> for Field {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DeError> {
-        match self.0 {
-            Value::Text(value) => value.into_deserializer().deserialize_enum(name, variants, visitor),
-            other => Self(other).deserialize_any(visitor),
+        match *self.cell {
+            Cell::Text(span) => text(self.heap, span)?.into_deserializer().deserialize_enum(name, variants, visitor),
+            _ => self.deserialize_any(visitor),
         }
     }
 

@@ -3,6 +3,7 @@
 //! The host vets every statement when it loads the module, so a text that the
 //! statement gate refuses is found at deployment and not in production.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::bindings::innkeeper::backend::sql as wit;
@@ -93,7 +94,7 @@ impl Call {
         Ok(self.rows()?.affected())
     }
 
-    /// What came back, not decoded yet.
+    /// What came back, not decoded yet: for structs that borrow from it.
     ///
     /// # Errors
     /// What the broker answers.
@@ -108,10 +109,8 @@ impl Call {
 /// # Errors
 /// What the broker answers; then nothing was written.
 pub fn batch(calls: impl IntoIterator<Item = Call>) -> Result<Vec<Rows>, Error> {
-    let steps: Vec<wit::Step> = calls
-        .into_iter()
-        .map(|call| wit::Step { statement: call.statement.to_owned(), params: call.params })
-        .collect();
+    let steps: Vec<wit::Step> =
+        calls.into_iter().map(|call| wit::Step { statement: call.statement.to_owned(), params: call.params }).collect();
     Ok(wit::batch(&steps)?.into_iter().map(Rows).collect())
 }
 
@@ -120,17 +119,30 @@ pub fn batch(calls: impl IntoIterator<Item = Call>) -> Result<Vec<Rows>, Error> 
 pub struct Rows(wit::Rows);
 
 impl Rows {
-    /// Every row.
+    /// Every row. A struct may borrow its text from the result.
     ///
     /// # Errors
     /// [`Error::Decode`].
-    pub fn all<T: DeserializeOwned>(self) -> Result<Vec<T>, Error> {
-        row::decode(self.0)
+    pub fn all<'de, T: Deserialize<'de>>(&'de self) -> Result<Vec<T>, Error> {
+        row::decode(&self.0)
+    }
+
+    /// The first row, or none.
+    ///
+    /// # Errors
+    /// [`Error::Decode`].
+    pub fn first<'de, T: Deserialize<'de>>(&'de self) -> Result<Option<T>, Error> {
+        Ok(self.all()?.into_iter().next())
     }
 
     /// The names of the columns, in order.
-    pub fn columns(&self) -> &[String] {
-        &self.0.columns
+    pub fn columns(&self) -> Vec<&str> {
+        let name = |span: &wit::Span| self.0.heap.get(span.start as usize..(span.start + span.length) as usize);
+        self.0
+            .columns
+            .iter()
+            .map(|span| name(span).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default())
+            .collect()
     }
 
     /// How many rows were written, or returned by a `SELECT`.

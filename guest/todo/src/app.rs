@@ -13,14 +13,19 @@ use tower_service::Service;
 use crate::reply::Failure;
 use crate::{openapi, pages, tasks};
 
-/// The whole app. Made anew for every request, as each runs in an instance of
-/// its own: a few routes, and no state.
-pub fn router() -> Router {
-    routes().fallback(no_route)
+/// The app, as far as it can answer this path. It is made anew for every
+/// request, as each runs in an instance of its own, and a route costs more to
+/// make than to match.
+pub fn router(path: &str) -> Router {
+    let routes = match path {
+        "/" | "/docs" | "/openapi.json" => pages(Router::new()),
+        _ => tasks::mount(Router::new(), path),
+    };
+    routes.fallback(no_route)
 }
 
-fn routes() -> Router {
-    tasks::mount(Router::new())
+fn pages(router: Router) -> Router {
+    router
         .route("/", only("GET", get(pages::info)))
         .route("/docs", page(get(pages::docs)))
         .route("/openapi.json", page(get(openapi::document)))
@@ -67,34 +72,18 @@ async fn is_route(path: &str) -> bool {
         Ok(uri) => *probe.uri_mut() = uri,
         Err(_) => return false,
     }
-    let answer = routes()
-        .call(probe)
-        .await
-        .unwrap_or_else(|never| match never {});
+    let answer = pages(tasks::mount(Router::new(), path)).call(probe).await.unwrap_or_else(|never| match never {});
     answer.status() == StatusCode::METHOD_NOT_ALLOWED
 }
 
 fn redirect(request: &Request, path: &str) -> Result<Response, Failure> {
     let uri = request.uri();
-    let host = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| uri.authority().map(|authority| authority.as_str()));
-    let origin = host
-        .map(|host| format!("{}://{host}", scheme(uri)))
-        .unwrap_or_default();
-    let query = uri
-        .query()
-        .map(|query| format!("?{query}"))
-        .unwrap_or_default();
-    let location =
-        HeaderValue::from_str(&format!("{origin}{path}{query}")).map_err(|_| Failure::NoRoute)?;
-    Ok((
-        StatusCode::TEMPORARY_REDIRECT,
-        [(header::LOCATION, location)],
-    )
-        .into_response())
+    let origin = host.map(|host| format!("{}://{host}", scheme(uri))).unwrap_or_default();
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let location = HeaderValue::from_str(&format!("{origin}{path}{query}")).map_err(|_| Failure::NoRoute)?;
+    Ok((StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response())
 }
 
 /// A proxy's `x-forwarded-proto` is the host's business, who knows whether to

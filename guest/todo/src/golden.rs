@@ -37,20 +37,11 @@ fn replay(file: &str, read: impl Fn(&str) -> Result<Option<Json>, Json>) {
             Ok(task) => case.detail.is_none() && case.task == *task,
         };
         if !same {
-            differences.push(format!(
-                "{}\n  here    {answer:?}\n  FastAPI {:?}",
-                case.body, case.detail
-            ));
+            differences.push(format!("{}\n  here    {answer:?}\n  FastAPI {:?}", case.body, case.detail));
         }
     }
     let count = (differences.len(), golden.cases.len());
-    assert!(
-        differences.is_empty(),
-        "{} of {} differ:\n{}",
-        count.0,
-        count.1,
-        differences.join("\n")
-    );
+    assert!(differences.is_empty(), "{} of {} differ:\n{}", count.0, count.1, differences.join("\n"));
 }
 
 fn to_json(value: &impl Serialize) -> Json {
@@ -90,9 +81,7 @@ fn bodies_of_complete_are_taken_and_refused_as_fastapi_does() {
 
 #[test]
 fn queries_are_taken_and_refused_as_fastapi_does() {
-    replay(include_str!("../golden/query.json"), |query| {
-        detail(Listing::read(&incoming::pairs(query))).map(|_| None)
-    });
+    replay(include_str!("../golden/query.json"), |query| detail(Listing::read(&incoming::pairs(query))).map(|_| None));
 }
 
 #[test]
@@ -106,45 +95,33 @@ fn task_ids_are_taken_and_refused_as_fastapi_does() {
 
 #[test]
 fn what_is_not_json_is_refused_in_pythons_words_at_pythons_position() {
-    replay(
-        include_str!("../golden/json.json"),
-        |body| match incoming::parse(&HeaderMap::new(), body.as_bytes()) {
-            Ok(value) => panic!("{body} is taken as {value:?}"),
-            Err(Failure::Invalid(issues)) => Err(to_json(&issues)),
-            Err(failure) => panic!("{body} gives {failure:?}"),
-        },
-    );
+    replay(include_str!("../golden/json.json"), |body| match incoming::parse(&HeaderMap::new(), body.as_bytes()) {
+        Ok(value) => panic!("{body} is taken as {value:?}"),
+        Err(Failure::Invalid(issues)) => Err(to_json(&issues)),
+        Err(failure) => panic!("{body} gives {failure:?}"),
+    });
 }
 
 #[test]
 fn half_a_surrogate_pair_is_refused_but_hides_no_other_error() {
     let refused = |text, message, position| {
-        assert_eq!(
-            json::decode(text),
-            Err(json::Error::Syntax { message, position }),
-            "{text}"
-        );
+        assert_eq!(json::decode(text), Err(json::Error::Syntax { message, position }), "{text}");
     };
     refused(r#"["\ud83d"]"#, "Invalid \\uXXXX escape", 3);
     refused(r#"["\ud83d\u0041"]"#, "Invalid \\uXXXX escape", 3);
     refused(r#"["\ude00", }"#, "Expecting value", 11);
-    assert_eq!(
-        json::decode(r#""\ud83d\ude00""#),
-        Ok(Value::Str("😀".into()))
-    );
+    assert_eq!(json::decode(r#""\ud83d\ude00""#), Ok(Value::Str("😀".into())));
 }
 
 /// The order of keys, which the comparisons above do not see.
 #[test]
 fn an_issue_is_written_as_fastapi_writes_it() {
-    let issues = NewTask::read(decoded(r#"{"title":"","x":1,"a":2}"#).as_ref(), 200)
-        .expect_err("it is empty");
+    let issues = NewTask::read(decoded(r#"{"title":"","x":1,"a":2}"#).as_ref(), 200).expect_err("it is empty");
     assert_eq!(
         serde_json::to_string(&issues).expect("it serialises"),
         r#"[{"type":"string_too_short","loc":["body","title"],"msg":"String should have at least 1 character","input":"","ctx":{"min_length":1}}]"#,
     );
-    let issues =
-        NewTask::read(decoded(r#"{"x":1,"a":1.50}"#).as_ref(), 200).expect_err("there is no title");
+    let issues = NewTask::read(decoded(r#"{"x":1,"a":1.50}"#).as_ref(), 200).expect_err("there is no title");
     assert_eq!(
         serde_json::to_string(&issues).expect("it serialises"),
         r#"[{"type":"missing","loc":["body","title"],"msg":"Field required","input":{"x":1,"a":1.5}}]"#,
@@ -153,15 +130,10 @@ fn an_issue_is_written_as_fastapi_writes_it() {
 
 #[test]
 fn what_no_database_can_store_is_refused() {
-    for body in [
-        r#"{"title":"a\u0000"}"#,
-        r#"{"title":"a","description":"\u0000"}"#,
-        r#"{"title":"a","tags":["\u001f"]}"#,
-    ] {
-        assert!(
-            NewTask::read(decoded(body).as_ref(), 200).is_err(),
-            "{body}"
-        );
+    for body in
+        [r#"{"title":"a\u0000"}"#, r#"{"title":"a","description":"\u0000"}"#, r#"{"title":"a","tags":["\u001f"]}"#]
+    {
+        assert!(NewTask::read(decoded(body).as_ref(), 200).is_err(), "{body}");
     }
     assert!(Listing::read(&incoming::pairs("search=%00")).is_err());
     assert!(Listing::read(&incoming::pairs("tag=%1f")).is_err());
@@ -171,10 +143,7 @@ fn what_no_database_can_store_is_refused() {
 fn dates_beyond_pythons_range_are_refused_also_after_the_shift_to_utc() {
     for date in ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"] {
         let body = format!(r#"{{"title":"a","due_date":"{date}"}}"#);
-        assert!(
-            NewTask::read(decoded(&body).as_ref(), 200).is_err(),
-            "{date}"
-        );
+        assert!(NewTask::read(decoded(&body).as_ref(), 200).is_err(), "{date}");
     }
 }
 
@@ -187,15 +156,7 @@ fn bodies_are_read_by_their_content_type() {
             headers.insert("content-type", value.parse().expect("a header value"));
         }
         let read = incoming::parse(&headers, b"5").expect("it is readable");
-        assert_eq!(
-            read,
-            Some(if is_json {
-                Value::Int(5)
-            } else {
-                Value::Str("5".into())
-            }),
-            "{content_type:?}"
-        );
+        assert_eq!(read, Some(if is_json { Value::Int(5) } else { Value::Str("5".into()) }), "{content_type:?}");
     }
     check(None, true);
     check(Some("application/json"), true);
@@ -215,8 +176,5 @@ fn a_body_that_is_no_text_or_too_deep_is_unreadable() {
         assert!(matches!(read, Err(Failure::UnreadableBody)), "{read:?}");
     }
     assert!(matches!(incoming::parse(&HeaderMap::new(), b""), Ok(None)));
-    assert!(matches!(
-        incoming::parse(&HeaderMap::new(), b"\xef\xbb\xbf1"),
-        Ok(Some(Value::Int(1)))
-    ));
+    assert!(matches!(incoming::parse(&HeaderMap::new(), b"\xef\xbb\xbf1"), Ok(Some(Value::Int(1)))));
 }

@@ -38,8 +38,7 @@ impl Incoming {
     /// When it is not an integer.
     pub fn task_id(&self) -> Checked<i64> {
         let value = Value::Str(self.task_id.clone().unwrap_or_default());
-        scalar::integer(&value)
-            .map_err(|issues| issues.at(Step::Name("task_id")).at(Step::Name("path")))
+        scalar::integer(&value).map_err(|issues| issues.at(Step::Name("task_id")).at(Step::Name("path")))
     }
 }
 
@@ -47,15 +46,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Incoming {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        let params = RawPathParams::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Failure::NoRoute)?;
-        let find = |name| {
-            params
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| value.to_owned())
-        };
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Failure::NoRoute)?;
+        let find = |name| params.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned());
         let (user_id, task_id) = (find("user_id"), find("task_id"));
         // Starlette decodes the path before it looks for a route, so that `%2F`
         // separates segments and no route has that many. An empty segment is none.
@@ -65,12 +57,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Incoming {
         }
         let caller = Caller::current().ok_or(Failure::NotAuthenticated)?;
         let query = pairs(parts.uri.query().unwrap_or_default());
-        Ok(Self {
-            caller,
-            user_id,
-            task_id,
-            query,
-        })
+        Ok(Self { caller, user_id, task_id, query })
     }
 }
 
@@ -89,9 +76,7 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         let (mut parts, body) = request.into_parts();
         let body = Request::from_parts(parts.clone(), body);
-        let bytes = Bytes::from_request(body, state)
-            .await
-            .map_err(|_| Failure::BodyTooLarge)?;
+        let bytes = Bytes::from_request(body, state).await.map_err(|_| Failure::BodyTooLarge)?;
         let body = parse(&parts.headers, &bytes)?;
         let request = Incoming::from_request_parts(&mut parts, state).await?;
         Ok(Self { request, body })
@@ -112,9 +97,7 @@ pub(crate) fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Option<Value>, 
         return Ok(None);
     }
     if !is_json(headers) {
-        return Ok(Some(Value::Str(
-            String::from_utf8_lossy(bytes).into_owned(),
-        )));
+        return Ok(Some(Value::Str(String::from_utf8_lossy(bytes).into_owned())));
     }
     let text = str::from_utf8(bytes).map_err(|_| Failure::UnreadableBody)?;
     match json::decode(text.strip_prefix('\u{feff}').unwrap_or(text)) {
@@ -122,10 +105,7 @@ pub(crate) fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Option<Value>, 
         Err(json::Error::TooDeep) => Err(Failure::UnreadableBody),
         Err(json::Error::Syntax { message, position }) => {
             let issue = Issues::one(Rule::Json(message), &Value::Map(Vec::new()));
-            Err(issue
-                .at(Step::Index(position))
-                .at(Step::Name("body"))
-                .into())
+            Err(issue.at(Step::Index(position)).at(Step::Name("body")).into())
         }
     }
 }
@@ -136,15 +116,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return true;
     };
-    let essence = value
-        .to_str()
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
+    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let essence = essence.to_ascii_lowercase();
-    essence
-        .strip_prefix("application/")
-        .is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+    essence.strip_prefix("application/").is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
 }

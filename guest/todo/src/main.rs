@@ -16,5 +16,6 @@ innkeeper_guest::schema! {
 
 #[wstd::http_server]
 async fn main(request: Request<Body>) -> Result<Response<Body>> {
-    innkeeper_guest::serve(request, todo::app::router()).await
+    let router = todo::app::router(request.uri().path());
+    innkeeper_guest::serve(request, router).await
 }

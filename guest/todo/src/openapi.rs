@@ -18,26 +18,16 @@ const DOCUMENT: &str = include_str!("../assets/openapi.json");
 const CREATED: &str = r#""201":{"#;
 const DELETED: &str = r##""200":{"description":"Successful Response","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Message"}}}}"##;
 const TITLE_MAX: &str = r#""maxLength":200,"#;
-const LIST: &str =
-    r##"{"type":"array","items":{"$ref":"#/components/schemas/Task"},"title":"TaskList"}"##;
+const LIST: &str = r##"{"type":"array","items":{"$ref":"#/components/schemas/Task"},"title":"TaskList"}"##;
 
 /// `GET /openapi.json`.
 pub async fn document() -> Answer {
-    let document = with(
-        settings::create_status()?,
-        settings::delete_status()?,
-        settings::title_max()?,
-        settings::list_shape()?,
-    );
+    let document =
+        with(settings::create_status()?, settings::delete_status()?, settings::title_max()?, settings::list_shape()?);
     Ok(reply::of(StatusCode::OK, document.into_owned()))
 }
 
-fn with(
-    create: StatusCode,
-    delete: StatusCode,
-    title_max: usize,
-    shape: Shape,
-) -> Cow<'static, str> {
+fn with(create: StatusCode, delete: StatusCode, title_max: usize, shape: Shape) -> Cow<'static, str> {
     let mut document = Cow::Borrowed(DOCUMENT);
     let mut replace = |from: &str, to: &str| {
         if from != to {
@@ -62,16 +52,13 @@ fn list_schema(shape: Shape) -> String {
         Shape::TasksTotalLimitOffset => ("tasks", &["total", "limit", "offset"]),
         Shape::ItemsTotalPage => ("items", &["total", "page", "size", "pages"]),
     };
-    let mut properties =
-        format!(r##""{list}":{{"type":"array","items":{{"$ref":"#/components/schemas/Task"}}}}"##);
+    let mut properties = format!(r##""{list}":{{"type":"array","items":{{"$ref":"#/components/schemas/Task"}}}}"##);
     let mut required = format!(r#""{list}""#);
     for name in numbers {
         properties += &format!(r#","{name}":{{"type":"integer"}}"#);
         required += &format!(r#","{name}""#);
     }
-    format!(
-        r#"{{"properties":{{{properties}}},"type":"object","required":[{required}],"title":"TaskList"}}"#
-    )
+    format!(r#"{{"properties":{{{properties}}},"type":"object","required":[{required}],"title":"TaskList"}}"#)
 }
 
 #[cfg(test)]
@@ -99,28 +86,14 @@ mod tests {
 
     #[test]
     fn settings_show_in_the_document() {
-        let document = with(
-            StatusCode::OK,
-            StatusCode::NO_CONTENT,
-            255,
-            Shape::TasksTotal,
-        );
+        let document = with(StatusCode::OK, StatusCode::NO_CONTENT, 255, Shape::TasksTotal);
         let document: Value = serde_json::from_str(&document).expect("the document is JSON");
         let own = &document["paths"]["/api/tasks"];
         assert!(own["post"]["responses"]["200"].is_object());
-        assert!(
-            document["paths"]["/api/{user_id}/tasks/{task_id}"]["delete"]["responses"]["204"]
-                .is_object()
-        );
+        assert!(document["paths"]["/api/{user_id}/tasks/{task_id}"]["delete"]["responses"]["204"].is_object());
         let schemas = &document["components"]["schemas"];
-        assert_eq!(
-            schemas["TaskUpdate"]["properties"]["title"]["maxLength"],
-            255
-        );
-        assert_eq!(
-            schemas["TaskList"]["required"],
-            serde_json::json!(["tasks", "total"])
-        );
+        assert_eq!(schemas["TaskUpdate"]["properties"]["title"]["maxLength"], 255);
+        assert_eq!(schemas["TaskList"]["required"], serde_json::json!(["tasks", "total"]));
     }
 
     #[test]
@@ -128,12 +101,8 @@ mod tests {
         let paths = defaults()["paths"].as_object().expect("an object").clone();
         assert_eq!(paths.len(), 7);
         for (path, operations) in paths {
-            let mut documented: Vec<String> = operations
-                .as_object()
-                .expect("an object")
-                .keys()
-                .map(|method| method.to_uppercase())
-                .collect();
+            let mut documented: Vec<String> =
+                operations.as_object().expect("an object").keys().map(|method| method.to_uppercase()).collect();
             let allowed = crate::app::tests::allowed(&path.replace(['{', '}'], ""));
             let mut allowed: Vec<&str> = allowed.split(", ").collect();
             documented.sort_unstable();

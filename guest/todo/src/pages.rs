@@ -23,20 +23,12 @@ struct Info {
 
 /// `GET /`: what this is, and where to read more.
 pub async fn info() -> Answer {
-    let info = Info {
-        service: "todo",
-        version: env!("CARGO_PKG_VERSION"),
-        docs: "/docs",
-        openapi: "/openapi.json",
-    };
+    let info = Info { service: "todo", version: env!("CARGO_PKG_VERSION"), docs: "/docs", openapi: "/openapi.json" };
     reply::json(StatusCode::OK, &info)
 }
 
 /// `GET /docs`: the API to read and to try.
 pub async fn docs() -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, DOCS_POLICY),
-    ];
+    let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, DOCS_POLICY)];
     (headers, DOCS).into_response()
 }

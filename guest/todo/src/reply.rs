@@ -15,22 +15,12 @@ pub type Answer = Result<Response, Failure>;
 /// # Errors
 /// When the value does not serialise, which is a mistake of ours.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
-    serde_json::to_vec(value)
-        .map(|body| of(status, body))
-        .map_err(Failure::broken)
+    serde_json::to_vec(value).map(|body| of(status, body)).map_err(Failure::broken)
 }
 
 /// An answer with the content type JSON, which FastAPI sends even with a 204.
 pub fn of(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
-    (
-        status,
-        [(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        )],
-        body.into(),
-    )
-        .into_response()
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.into()).into_response()
 }
 
 /// Why there is no good answer.
@@ -98,19 +88,13 @@ impl IntoResponse for Failure {
             Self::WrongUser => detail(S::FORBIDDEN, "Access denied: user ID mismatch"),
             Self::NoTask => detail(S::NOT_FOUND, "Task not found"),
             Self::NoRoute => detail(S::NOT_FOUND, "Not Found"),
-            Self::MethodNotAllowed(allow) => with(
-                detail(S::METHOD_NOT_ALLOWED, "Method Not Allowed"),
-                header::ALLOW,
-                allow,
-            ),
-            Self::Database(error) if error.is_transient() => with(
-                detail(S::SERVICE_UNAVAILABLE, "Service temporarily unavailable"),
-                header::RETRY_AFTER,
-                "1",
-            ),
-            Self::Database(_) | Self::Broken(_) => {
-                detail(S::INTERNAL_SERVER_ERROR, "Internal Server Error")
+            Self::MethodNotAllowed(allow) => {
+                with(detail(S::METHOD_NOT_ALLOWED, "Method Not Allowed"), header::ALLOW, allow)
             }
+            Self::Database(error) if error.is_transient() => {
+                with(detail(S::SERVICE_UNAVAILABLE, "Service temporarily unavailable"), header::RETRY_AFTER, "1")
+            }
+            Self::Database(_) | Self::Broken(_) => detail(S::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }
     }
 }
@@ -122,15 +106,10 @@ fn detail(status: StatusCode, detail: impl Serialize) -> Response {
         detail: T,
     }
     // Only a map with keys that are not strings fails, and there is none here.
-    of(
-        status,
-        serde_json::to_vec(&Body { detail }).unwrap_or_default(),
-    )
+    of(status, serde_json::to_vec(&Body { detail }).unwrap_or_default())
 }
 
 fn with(mut response: Response, name: header::HeaderName, value: &'static str) -> Response {
-    response
-        .headers_mut()
-        .insert(name, HeaderValue::from_static(value));
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
     response
 }

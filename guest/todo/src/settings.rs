@@ -14,8 +14,7 @@ use crate::tasks::shape::Shape;
 type Table<T> = [(&'static str, T)];
 
 const CREATE_STATUS: &Table<StatusCode> = &[("201", StatusCode::CREATED), ("200", StatusCode::OK)];
-const DELETE_STATUS: &Table<StatusCode> =
-    &[("200", StatusCode::OK), ("204", StatusCode::NO_CONTENT)];
+const DELETE_STATUS: &Table<StatusCode> = &[("200", StatusCode::OK), ("204", StatusCode::NO_CONTENT)];
 const LIST_SHAPE: &Table<Shape> = &[
     ("array", Shape::Array),
     ("tasks", Shape::Tasks),
@@ -65,17 +64,8 @@ fn title_max_of(value: Option<&str>) -> Result<usize, Failure> {
     let Some(value) = value else {
         return Ok(TITLE_MAX);
     };
-    let number = value
-        .parse()
-        .ok()
-        .filter(|number| (1..=TITLE_MAX_CEILING).contains(number));
-    number.ok_or_else(|| {
-        refuse(
-            "title_max",
-            value,
-            &format!("a number from 1 to {TITLE_MAX_CEILING}"),
-        )
-    })
+    let number = value.parse().ok().filter(|number| (1..=TITLE_MAX_CEILING).contains(number));
+    number.ok_or_else(|| refuse("title_max", value, &format!("a number from 1 to {TITLE_MAX_CEILING}")))
 }
 
 fn choose<T: Copy>(key: &str, table: &Table<T>) -> Result<T, Failure> {
@@ -89,18 +79,12 @@ fn choice_of<T: Copy>(key: &str, value: Option<&str>, table: &Table<T>) -> Resul
     };
     found.map(|(_, meaning)| *meaning).ok_or_else(|| {
         let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
-        refuse(
-            key,
-            value.unwrap_or_default(),
-            &format!("one of {}", names.join(", ")),
-        )
+        refuse(key, value.unwrap_or_default(), &format!("one of {}", names.join(", ")))
     })
 }
 
 fn refuse(key: &str, value: &str, expected: &str) -> Failure {
-    Failure::Broken(format!(
-        "the module's setting `{key}` is {value:?}, but must be {expected}"
-    ))
+    Failure::Broken(format!("the module's setting `{key}` is {value:?}, but must be {expected}"))
 }
 
 #[cfg(test)]
@@ -109,9 +93,7 @@ mod tests {
 
     #[track_caller]
     fn refused<T: std::fmt::Debug>(result: Result<T, Failure>, sentence: &str) {
-        let Err(Failure::Broken(why)) = result else {
-            panic!("{result:?} is not refused")
-        };
+        let Err(Failure::Broken(why)) = result else { panic!("{result:?} is not refused") };
         assert_eq!(why, sentence);
     }
 
@@ -122,28 +104,16 @@ mod tests {
 
     #[test]
     fn a_missing_setting_is_the_first_of_its_table() {
-        taken(
-            choice_of("delete_status", None, DELETE_STATUS),
-            StatusCode::OK,
-        );
-        taken(
-            choice_of("create_status", None, CREATE_STATUS),
-            StatusCode::CREATED,
-        );
+        taken(choice_of("delete_status", None, DELETE_STATUS), StatusCode::OK);
+        taken(choice_of("create_status", None, CREATE_STATUS), StatusCode::CREATED);
         taken(choice_of("list_shape", None, LIST_SHAPE), Shape::Array);
         taken(title_max_of(None), 200);
     }
 
     #[test]
     fn a_setting_that_is_allowed_counts() {
-        taken(
-            choice_of("delete_status", Some("204"), DELETE_STATUS),
-            StatusCode::NO_CONTENT,
-        );
-        taken(
-            choice_of("list_shape", Some("tasks_total"), LIST_SHAPE),
-            Shape::TasksTotal,
-        );
+        taken(choice_of("delete_status", Some("204"), DELETE_STATUS), StatusCode::NO_CONTENT);
+        taken(choice_of("list_shape", Some("tasks_total"), LIST_SHAPE), Shape::TasksTotal);
         taken(title_max_of(Some("255")), 255);
     }
 

@@ -16,37 +16,23 @@ use crate::incoming::{Incoming, Posted};
 use crate::reply::{self, Answer, Failure};
 use crate::settings;
 use body::{Change, NewTask};
+use innkeeper_guest::sql::Rows;
 use listing::Listing;
+use task::Task;
 
-/// Adds the routes of the tasks.
-pub fn mount(mut router: Router) -> Router {
-    for [all, one, complete] in [
-        [
-            "/api/{user_id}/tasks",
-            "/api/{user_id}/tasks/{task_id}",
-            "/api/{user_id}/tasks/{task_id}/complete",
-        ],
-        [
-            "/api/tasks",
-            "/api/tasks/{task_id}",
-            "/api/tasks/{task_id}/complete",
-        ],
-    ] {
-        router = router
-            .route(all, only("GET, POST", get(list).post(create)))
-            .route(
-                one,
-                only(
-                    "GET, PUT, PATCH, DELETE",
-                    get(find).put(update).patch(update).delete(delete),
-                ),
-            )
-            .route(
-                complete,
-                only("POST, PATCH", patch(set_or_toggle).post(set_or_toggle)),
-            );
-    }
+/// Adds the routes of the tasks: of the family that the path belongs to.
+pub fn mount(router: Router, path: &str) -> Router {
+    // A user called "tasks" cannot be named in a path.
+    let own = path.strip_prefix("/api/tasks").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let [all, one, complete] = match own {
+        true => ["/api/tasks", "/api/tasks/{task_id}", "/api/tasks/{task_id}/complete"],
+        false => ["/api/{user_id}/tasks", "/api/{user_id}/tasks/{task_id}", "/api/{user_id}/tasks/{task_id}/complete"],
+    };
+    let of_one = get(find).put(update).patch(update).delete(delete);
     router
+        .route(all, only("GET, POST", get(list).post(create)))
+        .route(one, only("GET, PUT, PATCH, DELETE", of_one))
+        .route(complete, only("POST, PATCH", patch(set_or_toggle).post(set_or_toggle)))
 }
 
 async fn list(request: Incoming) -> Answer {
@@ -54,24 +40,22 @@ async fn list(request: Incoming) -> Answer {
     let owner = request.owner()?;
     let shape = settings::list_shape()?;
     if !shape.has_total() {
-        let tasks = store::list(owner, &listing)?;
-        return reply::json(StatusCode::OK, &shape.wrap(&tasks, &listing, 0));
+        let rows = store::list(owner, &listing)?;
+        return reply::json(StatusCode::OK, &shape.wrap(&rows.all()?, &listing, 0));
     }
-    let (tasks, total) = store::list_and_count(owner, &listing)?;
-    reply::json(StatusCode::OK, &shape.wrap(&tasks, &listing, total))
+    let (rows, total) = store::list_and_count(owner, &listing)?;
+    reply::json(StatusCode::OK, &shape.wrap(&rows.all()?, &listing, total))
 }
 
 async fn create(Posted { request, body }: Posted) -> Answer {
     let new = NewTask::read(body.as_ref(), settings::title_max()?)?;
-    let task = store::create(request.owner()?, new)?
-        .ok_or_else(|| Failure::broken("INSERT returned no row"))?;
-    reply::json(settings::create_status()?, &task)
+    let rows = store::create(request.owner()?, new)?;
+    one(settings::create_status()?, &rows)
 }
 
 async fn find(request: Incoming) -> Answer {
     let id = request.task_id()?;
-    let task = store::find(request.owner()?, id)?.ok_or(Failure::NoTask)?;
-    reply::json(StatusCode::OK, &task)
+    one(StatusCode::OK, &store::find(request.owner()?, id)?)
 }
 
 /// PUT and PATCH alike change what the body names: every backend surveyed treats
@@ -79,14 +63,17 @@ async fn find(request: Incoming) -> Answer {
 async fn update(Posted { request, body }: Posted) -> Answer {
     let change = Change::read(body.as_ref(), settings::title_max()?);
     let (id, change) = both(request.task_id(), change)?;
-    let task = store::update(request.owner()?, id, change)?.ok_or(Failure::NoTask)?;
-    reply::json(StatusCode::OK, &task)
+    one(StatusCode::OK, &store::update(request.owner()?, id, change)?)
 }
 
 async fn set_or_toggle(Posted { request, body }: Posted) -> Answer {
     let (id, completed) = both(request.task_id(), body::completion(body.as_ref()))?;
-    let task = store::complete(request.owner()?, id, completed)?.ok_or(Failure::NoTask)?;
-    reply::json(StatusCode::OK, &task)
+    one(StatusCode::OK, &store::complete(request.owner()?, id, completed)?)
+}
+
+/// The one task that a statement found or wrote; 404 when it met none.
+fn one(status: StatusCode, rows: &Rows) -> Answer {
+    reply::json(status, &rows.first::<Task>()?.ok_or(Failure::NoTask)?)
 }
 
 async fn delete(request: Incoming) -> Answer {

@@ -259,7 +259,10 @@ impl Store {
         }
         let bytes: usize = params.iter().map(Value::bytes).sum();
         if bytes > self.caps.parameter_bytes {
-            return Err(SqlError::TooLarge(format!("parameters of `{name}` are over {} bytes", self.caps.parameter_bytes)));
+            return Err(SqlError::TooLarge(format!(
+                "parameters of `{name}` are over {} bytes",
+                self.caps.parameter_bytes
+            )));
         }
         Ok(Step { statement: Arc::clone(statement), params })
     }

@@ -79,9 +79,34 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 
 /// Every key of the file, for hints.
 const KEYS: [&str; 28] = [
-    "listen", "admin_listen", "cache_dir", "h2c", "max_in_flight", "database", "auth", "cors", "module", "url",
-    "connections", "secret", "issuer", "audience", "origins", "name", "source", "route", "grants", "limits", "config",
-    "sql", "memory", "cpu", "wall", "concurrency", "host_calls", "sql_rows",
+    "listen",
+    "admin_listen",
+    "cache_dir",
+    "h2c",
+    "max_in_flight",
+    "database",
+    "auth",
+    "cors",
+    "module",
+    "url",
+    "connections",
+    "secret",
+    "issuer",
+    "audience",
+    "origins",
+    "name",
+    "source",
+    "route",
+    "grants",
+    "limits",
+    "config",
+    "sql",
+    "memory",
+    "cpu",
+    "wall",
+    "concurrency",
+    "host_calls",
+    "sql_rows",
 ];
 
 fn pick<'a>(flag: Option<&'a str>, env: Option<&'a str>, file: Option<&'a str>, default: &'a str) -> &'a str {

@@ -75,7 +75,8 @@ impl Env {
     /// Variables that carry our prefix and mean nothing: a misspelled setting
     /// must not be a setting that silently stays at its default.
     pub fn check_own_names(&self, problems: &mut Problems) {
-        let unknown = self.0.keys().filter(|name| name.starts_with("INNKEEPER_") && !name.starts_with("INNKEEPER_TEST_"));
+        let unknown =
+            self.0.keys().filter(|name| name.starts_with("INNKEEPER_") && !name.starts_with("INNKEEPER_TEST_"));
         for name in unknown.filter(|name| !OWN.contains(&name.as_str())) {
             let hint = match nearest(name, OWN) {
                 Some(known) => format!("did you mean {known}?"),

@@ -70,9 +70,11 @@ impl From<Failed> for Fault {
     fn from(failed: Failed) -> Self {
         let (blame, code, public) = match &failed {
             Failed::Busy | Failed::NoInstance(_) => (Blame::Host, Code::Overloaded, "Service temporarily unavailable"),
-            Failed::Trapped(_) | Failed::OutOfMemory(_) | Failed::HostCalls(_) | Failed::NoAnswer | Failed::Reported(_) => {
-                (Blame::Guest, Code::GuestFailed, INTERNAL)
-            }
+            Failed::Trapped(_)
+            | Failed::OutOfMemory(_)
+            | Failed::HostCalls(_)
+            | Failed::NoAnswer
+            | Failed::Reported(_) => (Blame::Guest, Code::GuestFailed, INTERNAL),
             Failed::OutOfCpu | Failed::OutOfTime => (Blame::Guest, Code::GuestTimeout, "The request took too long"),
             Failed::BadAnswer(_) | Failed::BrokenOff(_) => (Blame::Guest, Code::GuestAnswer, "Bad Gateway"),
             Failed::Panicked => (Blame::Host, Code::Internal, INTERNAL),

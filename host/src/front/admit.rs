@@ -66,7 +66,9 @@ impl Admission {
         match read.map_err(late)? {
             Ok(body) => Ok(Request::from_parts(head, body.to_bytes())),
             Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-            Err(error) => Err(Fault::new(Blame::Caller, Code::BadRequest, "The request body was cut short").because(error)),
+            Err(error) => {
+                Err(Fault::new(Blame::Caller, Code::BadRequest, "The request body was cut short").because(error))
+            }
         }
     }
 }

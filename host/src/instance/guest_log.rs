@@ -70,7 +70,8 @@ impl Drop for Sink {
             self.end_line();
         }
         if self.dropped > 0 {
-            metrics::counter!(crate::telemetry::LOG_DROPPED, "module" => self.module.to_string()).increment(self.dropped);
+            metrics::counter!(crate::telemetry::LOG_DROPPED, "module" => self.module.to_string())
+                .increment(self.dropped);
             tracing::warn!(module.name = %self.module, request.id = %self.request_id, lines.dropped = self.dropped,
                 "guest `{}` wrote more than {LINES} log lines in one call", self.module);
         }

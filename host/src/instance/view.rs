@@ -4,7 +4,9 @@ use std::sync::{Arc, LazyLock};
 
 use http::{HeaderName, Request, Response, header};
 use wasmtime_wasi::{WasiCtxView, WasiView};
-use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+use wasmtime_wasi_http::{
+    Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+};
 
 use super::State;
 

@@ -133,7 +133,8 @@ fn private(dir: &Path) -> io::Result<()> {
     if ours && metadata.mode() & 0o022 == 0 {
         return Ok(());
     }
-    let message = format!("{} may be written by other users; run chmod 700 on it, or set INNKEEPER_CACHE_DIR", dir.display());
+    let message =
+        format!("{} may be written by other users; run chmod 700 on it, or set INNKEEPER_CACHE_DIR", dir.display());
     Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
 }
 

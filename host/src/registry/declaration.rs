@@ -54,7 +54,9 @@ fn vet_migrations(
     let mut migrations = Vec::with_capacity(declared.len());
     for (expected, wit::Migration { version, name, postgres, sqlite }) in (1..).zip(declared) {
         if version != expected {
-            return Err(format!("migration {version} stands where {expected} should: number them 1, 2, 3 without a gap"));
+            return Err(format!(
+                "migration {version} stands where {expected} should: number them 1, 2, 3 without a gap"
+            ));
         }
         let text = match dialect {
             Dialect::Postgres => postgres,

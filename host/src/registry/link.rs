@@ -8,15 +8,17 @@ use wasmtime_wasi::cli::WasiCliView;
 use wasmtime_wasi::p2::bindings::{cli, random};
 use wasmtime_wasi_config::WasiConfig;
 
-use crate::instance::State;
 use crate::broker::{identity, sql};
 use crate::config::Grants;
+use crate::instance::State;
 
 /// Why a component cannot be linked: its imports are not what the host gives.
 #[derive(Debug, thiserror::Error)]
 pub enum Unmet {
     /// The host has it, and the module was not granted it.
-    #[error("imports `{import}` without a grant for it; add `grants = {{ {grant} }}` to the module, or take a guest that does not need it")]
+    #[error(
+        "imports `{import}` without a grant for it; add `grants = {{ {grant} }}` to the module, or take a guest that does not need it"
+    )]
     NotGranted {
         /// The interface.
         import: String,
@@ -51,8 +53,7 @@ const HOLLOW_RESOURCES: [&str; 8] = [
 ];
 
 /// Interfaces that every guest gets.
-const GIVEN: [&str; 6] =
-    ["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:cli/", "wasi:http/", "wasi:config/store"];
+const GIVEN: [&str; 6] = ["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:cli/", "wasi:http/", "wasi:config/store"];
 
 /// Type-checks a component's imports against its grants.
 ///
@@ -154,7 +155,8 @@ fn refuse(what: &str, ty: &wasmtime::component::types::ComponentFunc, results: &
             Type::Result(result) => match result.err() {
                 Some(Type::Enum(cases)) => {
                     let code = ["access-denied", "access", "not-permitted"];
-                    let code = code.into_iter().find(|code| cases.names().any(|name| name == *code)).ok_or_else(denied)?;
+                    let code =
+                        code.into_iter().find(|code| cases.names().any(|name| name == *code)).ok_or_else(denied)?;
                     Val::Result(Err(Some(Box::new(Val::Enum(code.into())))))
                 }
                 _ => return Err(denied()),

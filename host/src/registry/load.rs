@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
-use wasmtime::Engine;
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::artifact::{Artifacts, digest};
@@ -83,7 +83,12 @@ pub enum Why {
 ///
 /// # Errors
 /// See [`Why`].
-pub async fn load(engine: &Engine, artifacts: &Arc<Artifacts>, config: &ModuleConfig, database: &Database) -> Result<Guest, Refused> {
+pub async fn load(
+    engine: &Engine,
+    artifacts: &Arc<Artifacts>,
+    config: &ModuleConfig,
+    database: &Database,
+) -> Result<Guest, Refused> {
     let refused = |why| Refused { module: config.name.clone(), why };
     let (component, digest) = compile(engine, artifacts, &config.source).await.map_err(refused)?;
     let pre = link(engine, &component, &config.grants).map_err(|unmet| refused(unmet.into()))?;
@@ -179,13 +184,19 @@ pub struct Inspection {
 ///
 /// # Errors
 /// See [`Why`].
-pub async fn inspect(engine: &Engine, artifacts: &Arc<Artifacts>, source: &Path, database: &Database) -> Result<Inspection, Refused> {
+pub async fn inspect(
+    engine: &Engine,
+    artifacts: &Arc<Artifacts>,
+    source: &Path,
+    database: &Database,
+) -> Result<Inspection, Refused> {
     let module = source.file_stem().and_then(|stem| stem.to_str()).unwrap_or("module").to_owned();
     let refused = |why| Refused { module: module.clone(), why };
     let (component, digest) = compile(engine, artifacts, source).await.map_err(refused)?;
     let ty = component.component_type();
     let imports = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
-    let callable = |item: &ComponentItem| matches!(item, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_));
+    let callable =
+        |item: &ComponentItem| matches!(item, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_));
     let exports = ty.exports(engine).filter(|(_, item)| callable(&item.ty)).map(|(name, _)| name.to_owned()).collect();
     let pre = link(engine, &component, &Grants { sql: true }).map_err(|unmet| refused(unmet.into()))?;
     let declaration = declare(engine, &component, &pre, database, &backend::schema(&module)).await.map_err(refused)?;

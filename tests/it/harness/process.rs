@@ -64,6 +64,11 @@ impl HostProcess {
 
     /// Starts `serve` on a free port, and waits until it is ready.
     pub async fn serve(vars: &[(&str, &str)]) -> Self {
+        Self::start(vars, "/health/ready").await
+    }
+
+    /// Starts `serve` on a free port, and waits until this path is good.
+    pub async fn start(vars: &[(&str, &str)], good: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let database = format!("sqlite://{}", dir.path().join("test.db").display());
         let file = |name: &str| std::fs::File::create(dir.path().join(name)).expect("a file");
@@ -72,12 +77,12 @@ impl HostProcess {
         let child = command.stdout(file("stdout")).stderr(file("stderr")).spawn().expect("it runs");
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut process = Self { address: unknown, child, dir };
-        process.started().await;
+        process.started(good).await;
         process
     }
 
-    /// Waits until it says where it listens, and is ready there.
-    async fn started(&mut self) {
+    /// Waits until it says where it listens, and the path is good there.
+    async fn started(&mut self, good: &str) {
         let until = Instant::now() + Duration::from_secs(60);
         while Instant::now() < until {
             let log = self.stderr();
@@ -85,14 +90,14 @@ impl HostProcess {
             let address = log.split("listening on ").nth(1).and_then(|rest| rest.split(['"', '\n']).next());
             if let Some(address) = address {
                 self.address = address.trim().parse().expect("an address");
-                let ready = reqwest::get(format!("http://{}/health/ready", self.address)).await;
-                if ready.is_ok_and(|answer| answer.status().is_success()) {
+                let answer = reqwest::get(self.url(good)).await;
+                if answer.is_ok_and(|answer| answer.status().is_success()) {
                     return;
                 }
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("not ready after a minute: {}", self.stderr());
+        panic!("{good} is not good after a minute: {}", self.stderr());
     }
 
     pub fn url(&self, path: &str) -> String {

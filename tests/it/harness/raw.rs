@@ -21,6 +21,14 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+impl Answer {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        fields.into_iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
 impl Raw {
     pub async fn connect(address: SocketAddr) -> Self {
         Self { stream: TcpStream::connect(address).await.expect("a connection"), seen: Vec::new() }
@@ -37,16 +45,21 @@ impl Raw {
 
     /// The next answer; none when the peer closed before its first byte.
     pub async fn answer(&mut self) -> Result<Option<Answer>> {
-        let Some(head) = self.until(b"\r\n\r\n").await? else { return Ok(None) };
-        let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(ErrorKind::InvalidData)?;
-        let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split('\r').next());
-        let body = match length {
+        let Some(mut answer) = self.head().await? else { return Ok(None) };
+        answer.body = match answer.header("content-length") {
             Some(length) => self.take(length.parse().map_err(Error::other)?).await?,
-            None if head.contains("transfer-encoding: chunked") => self.chunks().await?,
+            None if answer.header("transfer-encoding").is_some() => self.chunks().await?,
             None => Vec::new(),
         };
-        Ok(Some(Answer { status, head, body }))
+        Ok(Some(answer))
+    }
+
+    /// The same for an answer that has no body, whatever its head says.
+    pub async fn head(&mut self) -> Result<Option<Answer>> {
+        let Some(head) = self.until(b"\r\n\r\n").await? else { return Ok(None) };
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(ErrorKind::InvalidData)?;
+        Ok(Some(Answer { status, head, body: Vec::new() }))
     }
 
     /// Everything up to the end of the connection; none when it is still open

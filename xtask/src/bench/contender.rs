@@ -88,8 +88,7 @@ const WASMTIME: [Stand; 1] = [Stand {
 }];
 
 impl Contender {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Innkeeper, Self::Native, Self::Fastapi, Self::Wasmtime];
+    pub(crate) const ALL: [Self; 4] = [Self::Innkeeper, Self::Native, Self::Fastapi, Self::Wasmtime];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -154,10 +153,7 @@ pub(crate) fn size_mib(stand: &Stand) -> Result<f64> {
     let artifact = stand.contender.artifact()?;
     let mut du = Command::new("du");
     let text = process::output(du.args(["--summarize", "--bytes"]).arg(&artifact))?;
-    let bytes = text
-        .split_whitespace()
-        .next()
-        .and_then(|word| word.parse::<f64>().ok());
+    let bytes = text.split_whitespace().next().and_then(|word| word.parse::<f64>().ok());
     Ok(bytes.context("du printed no size")? / 1024.0 / 1024.0)
 }
 
@@ -173,23 +169,14 @@ impl<'cluster> Site<'cluster> {
     pub(crate) fn new(cluster: &'cluster Cluster) -> Result<Self> {
         let schema = fs::read_to_string(workspace::root().join("bench/schema.sql"))?;
         for contender in Contender::ALL {
-            cluster.sql(
-                "postgres",
-                &format!("CREATE DATABASE {}", contender.database()),
-            )?;
+            cluster.sql("postgres", &format!("CREATE DATABASE {}", contender.database()))?;
         }
         // Innkeeper and its guest make their own tables.
         for contender in [Contender::Native, Contender::Fastapi] {
             cluster.sql(contender.database(), &schema)?;
         }
-        let dir = tempfile::Builder::new()
-            .prefix("innkeeper-bench-")
-            .tempdir()?;
-        Ok(Self {
-            cluster,
-            secret: random_word()?,
-            dir,
-        })
+        let dir = tempfile::Builder::new().prefix("innkeeper-bench-").tempdir()?;
+        Ok(Self { cluster, secret: random_word()?, dir })
     }
 
     /// The command that starts a server on `port`.
@@ -198,20 +185,14 @@ impl<'cluster> Site<'cluster> {
         let artifact = stand.contender.artifact()?;
         let mut command = match stand.contender {
             Contender::Fastapi => Command::new(artifact.join("bin/uvicorn")),
-            Contender::Innkeeper | Contender::Native | Contender::Wasmtime => {
-                Command::new(artifact)
-            }
+            Contender::Innkeeper | Contender::Native | Contender::Wasmtime => Command::new(artifact),
         };
-        command
-            .current_dir(self.dir.path())
-            .env("BETTER_AUTH_SECRET", &self.secret);
+        command.current_dir(self.dir.path()).env("BETTER_AUTH_SECRET", &self.secret);
         command.env("DATABASE_URL", self.cluster.url(stand.contender.database()));
         match stand.contender {
             Contender::Innkeeper => {
                 command.arg("serve");
-                command
-                    .env("INNKEEPER_LISTEN", listen)
-                    .env("INNKEEPER_ADMIN_LISTEN", "off");
+                command.env("INNKEEPER_LISTEN", listen).env("INNKEEPER_ADMIN_LISTEN", "off");
                 command.env("INNKEEPER_CACHE_DIR", self.compiled(stand));
                 if stand.serves(Workload::Hello) {
                     command.env("INNKEEPER_MODULE", guest("hello"));
@@ -225,21 +206,12 @@ impl<'cluster> Site<'cluster> {
                 command.env("LISTEN", listen);
             }
             Contender::Fastapi => {
-                command
-                    .arg("--app-dir")
-                    .arg(workspace::root().join("bench/fastapi"));
-                command.args([
-                    "app:app",
-                    "--workers=2",
-                    "--loop=uvloop",
-                    "--http=httptools",
-                ]);
+                command.arg("--app-dir").arg(workspace::root().join("bench/fastapi"));
+                command.args(["app:app", "--workers=2", "--loop=uvloop", "--http=httptools"]);
                 command.args(["--no-access-log", "--port", &port.to_string()]);
             }
             Contender::Wasmtime => {
-                command
-                    .args(["serve", "-Scli", "--addr", &listen])
-                    .arg(guest("hello"));
+                command.args(["serve", "-Scli", "--addr", &listen]).arg(guest("hello"));
                 command.env("XDG_CACHE_HOME", self.compiled(stand));
             }
         }
@@ -266,9 +238,7 @@ impl<'cluster> Site<'cluster> {
 }
 
 fn guest(name: &str) -> PathBuf {
-    workspace::guest_components()
-        .join(name)
-        .with_extension("wasm")
+    workspace::guest_components().join(name).with_extension("wasm")
 }
 
 fn build(package: &str) -> Result<()> {
@@ -298,13 +268,7 @@ fn prepare_python() -> Result<()> {
         make()?;
     }
     let mut pip = Command::new(venv().join("bin/pip"));
-    pip.args([
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--requirement",
-    ])
-    .arg(&wanted);
+    pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&wanted);
     process::run(pip.stdout(std::io::stderr()))?;
     Ok(fs::write(installed, text)?)
 }
@@ -316,13 +280,7 @@ fn prepare_wasmtime() -> Result<()> {
     }
     eprintln!("building wasmtime {WASMTIME_VERSION}, which takes a while; --no-wasmtime skips it");
     let mut cargo = workspace::cargo();
-    cargo.args([
-        "install",
-        "wasmtime-cli",
-        "--version",
-        WASMTIME_VERSION,
-        "--locked",
-    ]);
+    cargo.args(["install", "wasmtime-cli", "--version", WASMTIME_VERSION, "--locked"]);
     cargo.arg("--root").arg(tools()?);
     cargo.env("CARGO_PROFILE_RELEASE_LTO", "thin");
     cargo.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
@@ -337,14 +295,8 @@ fn tools() -> Result<PathBuf> {
 /// A wasmtime of the right line: on the PATH, or built by an earlier run.
 fn find_wasmtime() -> Result<Option<PathBuf>> {
     let built = tools()?.join("bin/wasmtime");
-    let found = [
-        machine::find_on_path("wasmtime"),
-        Some(built).filter(|file| file.is_file()),
-    ];
-    Ok(found
-        .into_iter()
-        .flatten()
-        .find(|file| is_right_wasmtime(file)))
+    let found = [machine::find_on_path("wasmtime"), Some(built).filter(|file| file.is_file())];
+    Ok(found.into_iter().flatten().find(|file| is_right_wasmtime(file)))
 }
 
 fn is_right_wasmtime(file: &Path) -> bool {
@@ -363,10 +315,7 @@ mod tests {
 
     #[test]
     fn wasmtime_is_taken_by_its_release_line() {
-        assert_eq!(
-            line_of("wasmtime 48.0.8 (5a1b2c3 2026-10-01)\n"),
-            Some("48")
-        );
+        assert_eq!(line_of("wasmtime 48.0.8 (5a1b2c3 2026-10-01)\n"), Some("48"));
         assert_eq!(line_of("wasmtime 4.8.0\n"), Some("4"));
         assert_eq!(line_of("wasm-tools 48.0.8\n"), None);
     }

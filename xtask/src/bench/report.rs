@@ -82,6 +82,7 @@ struct Judged {
 #[derive(Serialize)]
 pub(crate) struct Report {
     machine: String,
+    method: String,
     pub(crate) loads: Vec<Load>,
     pub(crate) starts: Vec<Start>,
     goals: Vec<Judged>,
@@ -89,14 +90,8 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(machine: String, missing: Vec<String>) -> Self {
-        Self {
-            machine,
-            loads: Vec::new(),
-            starts: Vec::new(),
-            goals: Vec::new(),
-            missing,
-        }
+    pub(crate) fn new(machine: String, method: String, missing: Vec<String>) -> Self {
+        Self { machine, method, loads: Vec::new(), starts: Vec::new(), goals: Vec::new(), missing }
     }
 
     /// Compares what was measured with what was promised.
@@ -105,19 +100,11 @@ impl Report {
     }
 
     fn judge_one(&self, goal: &Goal) -> Judged {
-        let server = self
-            .starts
-            .iter()
-            .find(|start| start.server == DEFAULT_SERVER);
+        let server = self.starts.iter().find(|start| start.server == DEFAULT_SERVER);
         let (text, measured, met): (_, _, fn(f64, f64) -> bool) = match *goal {
             Goal::Times(workload, rival, times) => (
-                format!(
-                    "{}: at least {times:.2} × {}",
-                    workload.name(),
-                    rival.name()
-                ),
-                self.times(workload, rival)
-                    .map(|measured| (measured, times)),
+                format!("{}: at least {times:.2} × {}", workload.name(), rival.name()),
+                self.times(workload, rival).map(|measured| (measured, times)),
                 |measured, limit| measured >= limit,
             ),
             Goal::WarmMs(limit) => (
@@ -141,11 +128,7 @@ impl Report {
             Some(_) => Verdict::Missed,
             None => Verdict::NotMeasured,
         };
-        Judged {
-            goal: text,
-            measured: measured.map(|(measured, _)| measured),
-            verdict,
-        }
+        Judged { goal: text, measured: measured.map(|(measured, _)| measured), verdict }
     }
 
     /// Innkeeper's requests per second over another's.
@@ -158,7 +141,7 @@ impl Report {
     }
 
     pub(crate) fn to_markdown(&self) -> String {
-        let mut text = format!("\nMachine: {}\n", self.machine);
+        let mut text = format!("\nMachine: {}  \nMethod: {}\n", self.machine, self.method);
         self.write_loads(&mut text);
         self.write_starts(&mut text);
         self.write_goals(&mut text);
@@ -211,9 +194,7 @@ impl Report {
     fn write_goals(&self, text: &mut String) {
         *text += "\n| goal | measured | |\n|---|--:|---|\n";
         for judged in &self.goals {
-            let measured = judged
-                .measured
-                .map_or("".into(), |value| format!("{value:.2}"));
+            let measured = judged.measured.map_or("".into(), |value| format!("{value:.2}"));
             let verdict = match judged.verdict {
                 Verdict::Met => "met",
                 Verdict::Missed => "missed",
@@ -267,17 +248,13 @@ mod tests {
     }
 
     fn load(workload: Workload, contender: Contender, rate: f64) -> Load {
-        let sample = Sample {
-            requests_per_s: rate,
-            p50_ms: 1.0,
-            p99_ms: 2.0,
-        };
+        let sample = Sample { requests_per_s: rate, p50_ms: 1.0, p99_ms: 2.0 };
         Load::new(workload, contender, &[sample; 3])
     }
 
     #[test]
     fn goals_are_judged_by_what_was_measured() {
-        let mut report = Report::new("a machine".into(), Vec::new());
+        let mut report = Report::new("a machine".into(), "three rounds".into(), Vec::new());
         report.loads = vec![
             load(Workload::Hello, Contender::Innkeeper, 30_000.0),
             load(Workload::Hello, Contender::Wasmtime, 10_000.0),
@@ -295,15 +272,9 @@ mod tests {
         report.judge();
         let verdicts: Vec<Verdict> = report.goals.iter().map(|judged| judged.verdict).collect();
         use Verdict::{Met, Missed, NotMeasured};
-        assert_eq!(
-            verdicts,
-            [Met, Missed, NotMeasured, NotMeasured, Met, Missed, Met]
-        );
+        assert_eq!(verdicts, [Met, Missed, NotMeasured, NotMeasured, Met, Missed, Met]);
         let text = report.to_markdown();
-        assert!(
-            text.contains("| list 20 of 1,000 todos | native axum + sqlx | 10,000 |"),
-            "{text}"
-        );
+        assert!(text.contains("| list 20 of 1,000 todos | native axum + sqlx | 10,000 |"), "{text}");
         assert!(text.contains("| 0.69 × |"), "{text}");
     }
 }

@@ -35,12 +35,7 @@ pub(crate) fn timed_start(stand: &'static Stand, site: &Site) -> Result<(Server,
     let began = Instant::now();
     let job = Job::spawn(&mut command)?;
     let base = format!("http://127.0.0.1:{port}");
-    let mut server = Server {
-        stand,
-        base,
-        peak_mib: 0.0,
-        job,
-    };
+    let mut server = Server { stand, base, peak_mib: 0.0, job };
     server.wait_until_ready(began).with_context(|| {
         let said = fs::read_to_string(&log).unwrap_or_default();
         format!("{} did not start; it said:\n{said}", stand.name)
@@ -74,9 +69,7 @@ impl Server {
             let read = |name: &str| fs::read_to_string(entry.path().join(name)).ok();
             // Whatever cannot be read is no process, or has just ended.
             if read("stat").and_then(|stat| group_of(&stat)) == Some(self.job.id()) {
-                kib += read("status")
-                    .and_then(|status| resident_kib(&status))
-                    .unwrap_or(0);
+                kib += read("status").and_then(|status| resident_kib(&status)).unwrap_or(0);
             }
         }
         self.peak_mib = self.peak_mib.max(f64::from(kib) / 1024.0);
@@ -87,18 +80,11 @@ impl Server {
 /// The process group in `/proc/…/stat`: the fifth field, but the second one is
 /// a name in parentheses that may itself contain spaces and parentheses.
 fn group_of(stat: &str) -> Option<u32> {
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(2)?
-        .parse()
-        .ok()
+    stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
 }
 
 fn resident_kib(status: &str) -> Option<u32> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -114,10 +100,7 @@ mod tests {
 
     #[test]
     fn resident_memory_is_read_in_kib() {
-        assert_eq!(
-            resident_kib("Name:\tx\nVmHWM:\t 99 kB\nVmRSS:\t   1234 kB\n"),
-            Some(1234)
-        );
+        assert_eq!(resident_kib("Name:\tx\nVmHWM:\t 99 kB\nVmRSS:\t   1234 kB\n"), Some(1234));
         assert_eq!(resident_kib("Name:\tkthreadd\n"), None);
     }
 }

@@ -13,18 +13,8 @@ const TODOS: usize = 1000;
 const PAGE: usize = 20;
 
 /// What every contender's todo consists of.
-const FIELDS: [&str; 10] = [
-    "id",
-    "user_id",
-    "title",
-    "description",
-    "completed",
-    "priority",
-    "due_date",
-    "tags",
-    "created_at",
-    "updated_at",
-];
+const FIELDS: [&str; 10] =
+    ["id", "user_id", "title", "description", "completed", "priority", "due_date", "tags", "created_at", "updated_at"];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -70,33 +60,19 @@ impl Workload {
 
     fn check(self, status: u16, body: &Value) -> Result<()> {
         let expected = if self == Self::Create { 201 } else { 200 };
-        ensure!(
-            status == expected,
-            "the status is {status} instead of {expected}: {body}"
-        );
+        ensure!(status == expected, "the status is {status} instead of {expected}: {body}");
         match self {
             Self::Hello => ensure!(body["message"].is_string(), "no message in {body}"),
             Self::List => {
                 let todos = body.as_array().context("the list is no array")?;
-                ensure!(
-                    todos.len() == PAGE,
-                    "{} todos instead of {PAGE}",
-                    todos.len()
-                );
+                ensure!(todos.len() == PAGE, "{} todos instead of {PAGE}", todos.len());
                 todos.iter().try_for_each(check_todo)?;
                 let newest = format!("Todo {TODOS}");
-                ensure!(
-                    todos[0]["title"] == newest,
-                    "the newest todo is not first: {}",
-                    todos[0]
-                );
+                ensure!(todos[0]["title"] == newest, "the newest todo is not first: {}", todos[0]);
             }
             Self::Create => {
                 check_todo(body)?;
-                ensure!(
-                    body["title"] == "Buy milk",
-                    "another todo was created: {body}"
-                );
+                ensure!(body["title"] == "Buy milk", "another todo was created: {body}");
             }
         }
         Ok(())
@@ -114,20 +90,10 @@ fn todo(title: &str) -> Value {
 }
 
 fn check_todo(todo: &Value) -> Result<()> {
-    let fields = todo
-        .as_object()
-        .with_context(|| format!("not a todo: {todo}"))?;
-    let right =
-        fields.len() == FIELDS.len() && FIELDS.iter().all(|name| fields.contains_key(*name));
-    ensure!(
-        right,
-        "a todo has the fields {}, and this one has not: {todo}",
-        FIELDS.join(", ")
-    );
-    ensure!(
-        todo["tags"] == json!(["shopping", "home"]),
-        "the tags are not kept: {todo}"
-    );
+    let fields = todo.as_object().with_context(|| format!("not a todo: {todo}"))?;
+    let right = fields.len() == FIELDS.len() && FIELDS.iter().all(|name| fields.contains_key(*name));
+    ensure!(right, "a todo has the fields {}, and this one has not: {todo}", FIELDS.join(", "));
+    ensure!(todo["tags"] == json!(["shopping", "home"]), "the tags are not kept: {todo}");
     for name in ["due_date", "created_at", "updated_at"] {
         let utc = todo[name].as_str().is_some_and(|date| date.ends_with('Z'));
         ensure!(utc, "`{name}` does not end in Z: {todo}");
@@ -144,9 +110,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(secret: &str) -> Result<Self> {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(10)));
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(10)));
         Ok(Self {
             agent: config.build().into(),
             reader: token::sign("reader", secret)?,
@@ -168,11 +132,7 @@ impl Client {
         let url = format!("{base}{}", workload.path());
         let bearer = format!("Bearer {}", self.token(workload));
         let answer = match workload.body() {
-            Some(body) => self
-                .agent
-                .post(&url)
-                .header("Authorization", bearer)
-                .send_json(body),
+            Some(body) => self.agent.post(&url).header("Authorization", bearer).send_json(body),
             None if workload == Workload::Hello => self.agent.get(&url).call(),
             None => self.agent.get(&url).header("Authorization", bearer).call(),
         };
@@ -188,12 +148,7 @@ impl Client {
         }
         let tampered = format!("Bearer {}x", self.reader);
         let url = format!("{base}{}", Workload::List.path());
-        let status = self
-            .agent
-            .get(&url)
-            .header("Authorization", tampered)
-            .call()?
-            .status();
+        let status = self.agent.get(&url).header("Authorization", tampered).call()?.status();
         ensure!(status == 401, "a forged token is answered with {status}");
         Ok(())
     }
@@ -237,9 +192,7 @@ mod tests {
 
     #[track_caller]
     fn check(workload: Workload, status: u16, body: &Value, expect: Result<(), &str>) {
-        let found = workload
-            .check(status, body)
-            .map_err(|error| error.to_string());
+        let found = workload.check(status, body).map_err(|error| error.to_string());
         match (found, expect) {
             (Ok(()), Ok(())) => {}
             (Err(found), Err(expect)) => assert!(found.contains(expect), "{found}"),
@@ -258,51 +211,16 @@ mod tests {
 
     #[test]
     fn wrong_answers_are_told_apart() {
-        check(
-            Workload::Hello,
-            404,
-            &json!({ "message": "hi" }),
-            Err("404 instead of 200"),
-        );
-        check(
-            Workload::Create,
-            200,
-            &answered("Buy milk"),
-            Err("200 instead of 201"),
-        );
-        check(
-            Workload::Create,
-            201,
-            &answered("Buy beer"),
-            Err("another todo"),
-        );
-        check(
-            Workload::List,
-            200,
-            &json!([]),
-            Err("0 todos instead of 20"),
-        );
-        check(
-            Workload::List,
-            200,
-            &json!({ "tasks": [] }),
-            Err("no array"),
-        );
-        check(
-            Workload::List,
-            200,
-            &json!(vec![answered("Todo 7"); PAGE]),
-            Err("newest"),
-        );
+        check(Workload::Hello, 404, &json!({ "message": "hi" }), Err("404 instead of 200"));
+        check(Workload::Create, 200, &answered("Buy milk"), Err("200 instead of 201"));
+        check(Workload::Create, 201, &answered("Buy beer"), Err("another todo"));
+        check(Workload::List, 200, &json!([]), Err("0 todos instead of 20"));
+        check(Workload::List, 200, &json!({ "tasks": [] }), Err("no array"));
+        check(Workload::List, 200, &json!(vec![answered("Todo 7"); PAGE]), Err("newest"));
 
         let mut local = answered("Buy milk");
         local["due_date"] = json!("2030-12-31T18:00:00+00:00");
-        check(
-            Workload::Create,
-            201,
-            &local,
-            Err("`due_date` does not end in Z"),
-        );
+        check(Workload::Create, 201, &local, Err("`due_date` does not end in Z"));
         let mut wider = answered("Buy milk");
         wider["category"] = json!(null);
         check(Workload::Create, 201, &wider, Err("has the fields"));

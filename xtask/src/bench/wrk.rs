@@ -57,21 +57,12 @@ pub(crate) struct Load {
 
 /// Runs one round, and watches the server's memory meanwhile.
 pub(crate) fn run(load: &Load, client: &Client, server: &mut Server) -> Result<Sample> {
-    let Load {
-        workload,
-        seconds,
-        connections,
-    } = load;
+    let Load { workload, seconds, connections } = load;
     let mut wrk = Command::new("wrk");
-    wrk.arg("-t1")
-        .arg(format!("-c{connections}"))
-        .arg(format!("-d{seconds}s"));
-    wrk.arg("--script")
-        .arg(workspace::root().join("bench/wrk.lua"));
-    wrk.arg(format!("{}{}", server.base, workload.path()))
-        .args(["--", workload.method()]);
-    wrk.arg(client.token(*workload))
-        .args(workload.body().map(|body| body.to_string()));
+    wrk.arg("-t1").arg(format!("-c{connections}")).arg(format!("-d{seconds}s"));
+    wrk.arg("--script").arg(workspace::root().join("bench/wrk.lua"));
+    wrk.arg(format!("{}{}", server.base, workload.path())).args(["--", workload.method()]);
+    wrk.arg(client.token(*workload)).args(workload.body().map(|body| body.to_string()));
 
     let mut job = Job::spawn(wrk.stdout(Stdio::piped()))?;
     let stdout = job.take_stdout().context("wrk has no output")?;
@@ -95,20 +86,12 @@ fn parse(output: &str) -> Result<Sample> {
     let line = line.with_context(|| format!("wrk printed no result:\n{output}"))?;
     let line: Line = serde_json::from_str(line).with_context(|| format!("reading {line}"))?;
     if line.refused + line.broken > 0 {
-        bail!(
-            "{} answers were errors and {} connections broke",
-            line.refused,
-            line.broken
-        );
+        bail!("{} answers were errors and {} connections broke", line.refused, line.broken);
     }
     if line.requests == 0.0 {
         bail!("not one request was answered");
     }
-    Ok(Sample {
-        requests_per_s: line.requests / (line.duration / 1e6),
-        p50_ms: line.p50 / 1e3,
-        p99_ms: line.p99 / 1e3,
-    })
+    Ok(Sample { requests_per_s: line.requests / (line.duration / 1e6), p50_ms: line.p50 / 1e3, p99_ms: line.p99 / 1e3 })
 }
 
 #[cfg(test)]
@@ -130,11 +113,7 @@ mod tests {
         check(
             "Running 2s test\n  Latency   1.0ms\nTransfer/sec: 2.1MB\n\
              {\"requests\":20500,\"duration\":2050000,\"p50\":1500,\"p99\":4250,\"refused\":0,\"broken\":0}\n",
-            Ok(Sample {
-                requests_per_s: 10_000.0,
-                p50_ms: 1.5,
-                p99_ms: 4.25,
-            }),
+            Ok(Sample { requests_per_s: 10_000.0, p50_ms: 1.5, p99_ms: 4.25 }),
         );
     }
 

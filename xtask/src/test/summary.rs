@@ -47,8 +47,7 @@ pub(crate) struct Summary {
 
 impl Summary {
     pub(crate) fn add(&mut self, name: &'static str, part: Part) {
-        self.skipped
-            .extend(part.ignored.iter().map(|test| format!("{name}: {test}")));
+        self.skipped.extend(part.ignored.iter().map(|test| format!("{name}: {test}")));
         self.parts.push((name, part));
     }
 
@@ -65,11 +64,7 @@ impl Summary {
     pub(crate) fn report(&self, ci: bool) -> String {
         let mut text = String::from("\n");
         for (name, part) in &self.parts {
-            let verdict = if part.broken || part.failed > 0 {
-                "FAILED"
-            } else {
-                "ok"
-            };
+            let verdict = if part.broken || part.failed > 0 { "FAILED" } else { "ok" };
             // Writing to a String cannot fail.
             let _ = write!(text, "{verdict:<8}{name}");
             let _ = match part.passed + part.failed {
@@ -93,10 +88,7 @@ impl Summary {
 
     /// A part that broke counts as one failure: zero would be a lie.
     fn failed(&self) -> u32 {
-        self.parts
-            .iter()
-            .map(|(_, part)| part.failed + u32::from(part.broken))
-            .sum()
+        self.parts.iter().map(|(_, part)| part.failed + u32::from(part.broken)).sum()
     }
 }
 
@@ -131,18 +123,8 @@ mod tests {
 
     #[test]
     fn an_ignored_test_is_named() {
-        check(
-            "test a::slow ... ignored, needs an hour",
-            0,
-            0,
-            &["a::slow"],
-        );
-        check(
-            "test src/lib.rs - go (line 3) ... ignored",
-            0,
-            0,
-            &["src/lib.rs - go (line 3)"],
-        );
+        check("test a::slow ... ignored, needs an hour", 0, 0, &["a::slow"]);
+        check("test src/lib.rs - go (line 3) ... ignored", 0, 0, &["src/lib.rs - go (line 3)"]);
         check("test a::ignored ... ok", 0, 0, &[]);
     }
 
@@ -155,14 +137,8 @@ mod tests {
     #[test]
     fn the_last_line_is_the_sum() {
         let mut summary = Summary::default();
-        summary.add(
-            "one",
-            part("test result: ok. 5 passed; 0 failed; 0 ignored"),
-        );
-        summary.add(
-            "two",
-            part("test result: ok. 2 passed; 0 failed; 0 ignored"),
-        );
+        summary.add("one", part("test result: ok. 5 passed; 0 failed; 0 ignored"));
+        summary.add("two", part("test result: ok. 2 passed; 0 failed; 0 ignored"));
         assert!(summary.report(true).ends_with("\n7 passed, 0 failed\n"));
         assert!(summary.is_good(true));
     }
@@ -170,21 +146,12 @@ mod tests {
     #[test]
     fn what_is_skipped_is_named_and_fails_only_in_ci() {
         let mut summary = Summary::default();
-        summary.add(
-            "one",
-            part("test slow ... ignored\ntest result: ok. 1 passed; 0 failed"),
-        );
+        summary.add("one", part("test slow ... ignored\ntest result: ok. 1 passed; 0 failed"));
         summary.skip("everything on Postgres: no initdb");
         let report = summary.report(false);
         assert!(report.contains("skipped one: slow\n"), "{report}");
-        assert!(
-            report.contains("skipped everything on Postgres: no initdb\n"),
-            "{report}"
-        );
-        assert!(
-            report.ends_with("\n1 passed, 0 failed, 2 skipped\n"),
-            "{report}"
-        );
+        assert!(report.contains("skipped everything on Postgres: no initdb\n"), "{report}");
+        assert!(report.ends_with("\n1 passed, 0 failed, 2 skipped\n"), "{report}");
         assert!(summary.is_good(false));
         assert!(!summary.is_good(true));
     }
@@ -192,13 +159,7 @@ mod tests {
     #[test]
     fn a_part_that_does_not_compile_is_a_failure() {
         let mut summary = Summary::default();
-        summary.add(
-            "one",
-            Part {
-                broken: true,
-                ..Part::default()
-            },
-        );
+        summary.add("one", Part { broken: true, ..Part::default() });
         assert!(summary.report(false).ends_with("\n0 passed, 1 failed\n"));
         assert!(!summary.is_good(false));
     }

@@ -2,8 +2,8 @@
 
 use innkeeper_guest::Timestamp;
 use speedate::{
-    Date, DateConfig, DateTime, DateTimeConfig, MicrosecondsPrecisionOverflowBehavior, ParseError,
-    TimeConfig, TimestampUnit,
+    Date, DateConfig, DateTime, DateTimeConfig, MicrosecondsPrecisionOverflowBehavior, ParseError, TimeConfig,
+    TimestampUnit,
 };
 use strum::EnumMessage;
 
@@ -21,18 +21,12 @@ const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_3
 pub fn datetime(value: &Value) -> Checked<Timestamp> {
     let found = match value {
         Value::Str(text) => from_text(text),
-        Value::Int(number) => {
-            from_integer(*number).map_err(|error| Rule::DatetimeParsing(words(&error)))
-        }
-        Value::Float(number) => {
-            DateTime::from_float_with_config(*number, &config(TimestampUnit::Infer))
-                .map_err(|error| Rule::DatetimeParsing(words(&error)))
-        }
+        Value::Int(number) => from_integer(*number).map_err(|error| Rule::DatetimeParsing(words(&error))),
+        Value::Float(number) => DateTime::from_float_with_config(*number, &config(TimestampUnit::Infer))
+            .map_err(|error| Rule::DatetimeParsing(words(&error))),
         _ => Err(Rule::Datetime),
     };
-    found
-        .and_then(in_range)
-        .map_err(|rule| Issues::one(rule, value))
+    found.and_then(in_range).map_err(|rule| Issues::one(rule, value))
 }
 
 /// pydantic reports why the text is no *date* when it is no date and time.
@@ -40,23 +34,13 @@ fn from_text(text: &str) -> Result<DateTime, Rule> {
     DateTime::parse_str_with_config(text, &config(TimestampUnit::Infer)).or_else(|_| {
         let date = Date::parse_str_with_config(text, &DateConfig::default());
         let date = date.map_err(|error| Rule::DateParsing(words(&error)))?;
-        let time = speedate::Time {
-            hour: 0,
-            minute: 0,
-            second: 0,
-            microsecond: 0,
-            tz_offset: None,
-        };
+        let time = speedate::Time { hour: 0, minute: 0, second: 0, microsecond: 0, tz_offset: None };
         Ok(DateTime { date, time })
     })
 }
 
 fn from_integer(number: i128) -> Result<DateTime, ParseError> {
-    let out_of_range = if number < 0 {
-        ParseError::DateTooSmall
-    } else {
-        ParseError::DateTooLarge
-    };
+    let out_of_range = if number < 0 { ParseError::DateTooSmall } else { ParseError::DateTooLarge };
     let number = i64::try_from(number).map_err(|_| out_of_range)?;
     DateTime::from_timestamp_with_config(number, 0, &config(TimestampUnit::Infer))
 }
@@ -64,14 +48,8 @@ fn from_integer(number: i128) -> Result<DateTime, ParseError> {
 /// pydantic drops the digits after the sixth of a fraction.
 fn config(timestamp_unit: TimestampUnit) -> DateTimeConfig {
     let microseconds_precision_overflow_behavior = MicrosecondsPrecisionOverflowBehavior::Truncate;
-    let time_config = TimeConfig {
-        microseconds_precision_overflow_behavior,
-        unix_timestamp_offset: Some(0),
-    };
-    DateTimeConfig {
-        timestamp_unit,
-        time_config,
-    }
+    let time_config = TimeConfig { microseconds_precision_overflow_behavior, unix_timestamp_offset: Some(0) };
+    DateTimeConfig { timestamp_unit, time_config }
 }
 
 fn in_range(when: DateTime) -> Result<Timestamp, Rule> {
@@ -101,10 +79,7 @@ pub fn write<S: serde::Serializer>(when: &Timestamp, serializer: S) -> Result<S:
 }
 
 /// As [`write`], or `null`.
-pub fn write_option<S: serde::Serializer>(
-    when: &Option<Timestamp>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+pub fn write_option<S: serde::Serializer>(when: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     match when {
         Some(when) => write(when, serializer),
         None => serializer.serialize_none(),

@@ -66,11 +66,7 @@ impl Rule {
     /// The table: `type`, `msg` and `ctx`.
     fn describe(&self) -> (&'static str, Cow<'static, str>, Option<serde_json::Value>) {
         match self {
-            Self::Json(error) => (
-                "json_invalid",
-                "JSON decode error".into(),
-                Some(json!({ "error": error })),
-            ),
+            Self::Json(error) => ("json_invalid", "JSON decode error".into(), Some(json!({ "error": error }))),
             Self::Missing => ("missing", "Field required".into(), None),
             Self::Object => (
                 "model_attributes_type",
@@ -80,11 +76,7 @@ impl Rule {
             Self::Text => ("string_type", "Input should be a valid string".into(), None),
             Self::TextMin(min) => (
                 "string_too_short",
-                format!(
-                    "String should have at least {min} character{}",
-                    plural(*min)
-                )
-                .into(),
+                format!("String should have at least {min} character{}", plural(*min)).into(),
                 Some(json!({ "min_length": min })),
             ),
             Self::TextMax(max) => (
@@ -93,16 +85,12 @@ impl Rule {
                 Some(json!({ "max_length": max })),
             ),
             Self::Bool => ("bool_type", "Input should be a valid boolean".into(), None),
-            Self::BoolParsing => (
-                "bool_parsing",
-                "Input should be a valid boolean, unable to interpret input".into(),
-                None,
-            ),
-            Self::IntParsing => (
-                "int_parsing",
-                "Input should be a valid integer, unable to parse string as an integer".into(),
-                None,
-            ),
+            Self::BoolParsing => {
+                ("bool_parsing", "Input should be a valid boolean, unable to interpret input".into(), None)
+            }
+            Self::IntParsing => {
+                ("int_parsing", "Input should be a valid integer, unable to parse string as an integer".into(), None)
+            }
             Self::AtLeast(min) => (
                 "greater_than_equal",
                 format!("Input should be greater than or equal to {min}").into(),
@@ -113,26 +101,16 @@ impl Rule {
                 format!("Input should be less than or equal to {max}").into(),
                 Some(json!({ "le": max })),
             ),
-            Self::OneOf(Choice { kind, expected }) => (
-                kind,
-                format!("Input should be {expected}").into(),
-                Some(json!({ "expected": expected })),
-            ),
+            Self::OneOf(Choice { kind, expected }) => {
+                (kind, format!("Input should be {expected}").into(), Some(json!({ "expected": expected })))
+            }
             Self::List => ("list_type", "Input should be a valid list".into(), None),
             Self::ListMax { max, actual } => (
                 "too_long",
-                format!(
-                    "List should have at most {max} item{} after validation, not {actual}",
-                    plural(*max)
-                )
-                .into(),
+                format!("List should have at most {max} item{} after validation, not {actual}", plural(*max)).into(),
                 Some(json!({ "field_type": "List", "max_length": max, "actual_length": actual })),
             ),
-            Self::Datetime => (
-                "datetime_type",
-                "Input should be a valid datetime".into(),
-                None,
-            ),
+            Self::Datetime => ("datetime_type", "Input should be a valid datetime".into(), None),
             Self::DatetimeParsing(error) => (
                 "datetime_parsing",
                 format!("Input should be a valid datetime, {error}").into(),
@@ -144,11 +122,9 @@ impl Rule {
                 Some(json!({ "error": error })),
             ),
             // pydantic puts the exception here, which FastAPI serialises as `{}`.
-            Self::Own(sentence) => (
-                "value_error",
-                format!("Value error, {sentence}").into(),
-                Some(json!({ "error": {} })),
-            ),
+            Self::Own(sentence) => {
+                ("value_error", format!("Value error, {sentence}").into(), Some(json!({ "error": {} })))
+            }
         }
     }
 }
@@ -212,11 +188,7 @@ pub struct Issues(Vec<Issue>);
 impl Issues {
     /// One issue, at the value itself.
     pub fn one(rule: Rule, input: &Value) -> Self {
-        Self(vec![Issue {
-            rule,
-            way: Vec::new(),
-            input: input.clone(),
-        }])
+        Self(vec![Issue { rule, way: Vec::new(), input: input.clone() }])
     }
 
     /// The same issues, seen from one level further out.

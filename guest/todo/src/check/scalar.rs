@@ -25,8 +25,7 @@ pub fn text(value: &Value, min: usize, max: usize) -> Checked<String> {
 /// Whether Python's `str.strip` leaves nothing.
 pub fn is_blank(text: &str) -> bool {
     // Python counts the four separators of ASCII as white space, Unicode does not.
-    text.chars()
-        .all(|c| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c))
+    text.chars().all(|c| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c))
 }
 
 /// A boolean, or what pydantic takes for one.
@@ -36,8 +35,7 @@ pub fn is_blank(text: &str) -> bool {
 pub fn boolean(value: &Value) -> Checked<bool> {
     const TRUE: [&str; 6] = ["1", "on", "t", "true", "y", "yes"];
     const FALSE: [&str; 6] = ["0", "off", "f", "false", "n", "no"];
-    let is =
-        |words: [&str; 6], text: &str| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    let is = |words: [&str; 6], text: &str| words.iter().any(|word| word.eq_ignore_ascii_case(text));
     let rule = match value {
         Value::Bool(value) => return Ok(*value),
         Value::Str(text) if is(TRUE, text) => return Ok(true),
@@ -84,9 +82,7 @@ fn parse_integer(text: &str) -> Option<i64> {
         if group.is_empty() || group.bytes().any(|byte| !byte.is_ascii_digit()) {
             return None;
         }
-        number = group.bytes().fold(number, |sum, digit| {
-            sum.saturating_mul(10).saturating_add((digit - b'0').into())
-        });
+        number = group.bytes().fold(number, |sum, digit| sum.saturating_mul(10).saturating_add((digit - b'0').into()));
     }
     Some(if negative { -number } else { number })
 }
@@ -107,11 +103,7 @@ pub fn integer_in(value: &Value, min: i64, max: i64) -> Checked<i64> {
 ///
 /// # Errors
 /// None of them.
-pub fn one_of<T>(
-    value: &Value,
-    choice: Choice,
-    find: impl FnOnce(&str) -> Option<T>,
-) -> Checked<T> {
+pub fn one_of<T>(value: &Value, choice: Choice, find: impl FnOnce(&str) -> Option<T>) -> Checked<T> {
     let found = match value {
         Value::Str(word) => find(word),
         _ => None,
@@ -128,25 +120,13 @@ pub fn list<T>(value: &Value, max: usize, check: impl Fn(&Value) -> Checked<T>) 
         return Err(Issues::one(Rule::List, value));
     };
     if items.len() > max {
-        return Err(Issues::one(
-            Rule::ListMax {
-                max,
-                actual: items.len(),
-            },
-            value,
-        ));
+        return Err(Issues::one(Rule::ListMax { max, actual: items.len() }, value));
     }
     let mut issues = Issues::default();
     let kept: Vec<T> = items
         .iter()
         .enumerate()
-        .filter_map(|(index, item)| {
-            issues.keep(check(item).map_err(|found| found.at(Step::Index(index))))
-        })
+        .filter_map(|(index, item)| issues.keep(check(item).map_err(|found| found.at(Step::Index(index)))))
         .collect();
-    if kept.len() == items.len() {
-        Ok(kept)
-    } else {
-        Err(issues)
-    }
+    if kept.len() == items.len() { Ok(kept) } else { Err(issues) }
 }

@@ -29,12 +29,7 @@ pub enum Error {
 /// because FastAPI answers 500 to them: `NaN`, `Infinity` and half a surrogate
 /// pair.
 pub fn decode(text: &str) -> Result<Value, Error> {
-    let mut decoder = Decoder {
-        text,
-        at: 0,
-        depth: 0,
-        half_pair: None,
-    };
+    let mut decoder = Decoder { text, at: 0, depth: 0, half_pair: None };
     decoder.whitespace();
     let value = decoder.value()?;
     decoder.whitespace();
@@ -139,16 +134,12 @@ impl Decoder<'_> {
 
     fn string(&mut self) -> Result<String, Error> {
         let begin = self.at;
-        let unterminated =
-            |decoder: &Self| decoder.error_at("Unterminated string starting at", begin);
+        let unterminated = |decoder: &Self| decoder.error_at("Unterminated string starting at", begin);
         self.at += 1;
         let mut out = String::new();
         loop {
             let rest = &self.text[self.at..];
-            let plain = rest
-                .bytes()
-                .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f))
-                .count();
+            let plain = rest.bytes().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)).count();
             out.push_str(&rest[..plain]);
             self.at += plain;
             match self.peek() {
@@ -202,22 +193,14 @@ impl Decoder<'_> {
     /// The four digits of `\u`. Like Python, wants one more character after them,
     /// as a string cannot end there.
     fn hex(&mut self) -> Result<u32, Error> {
-        let digits = self
-            .text
-            .as_bytes()
-            .get(self.at + 2..self.at + 6)
-            .unwrap_or_default();
-        let hex = digits.len() == 4
-            && digits.iter().all(u8::is_ascii_hexdigit)
-            && self.at + 6 < self.text.len();
+        let digits = self.text.as_bytes().get(self.at + 2..self.at + 6).unwrap_or_default();
+        let hex = digits.len() == 4 && digits.iter().all(u8::is_ascii_hexdigit) && self.at + 6 < self.text.len();
         if !hex {
             return Err(self.error_at(BAD_UNICODE, self.at + 1));
         }
         let value = |digit: &u8| char::from(*digit).to_digit(16).unwrap_or(0);
         self.at += 6;
-        Ok(digits
-            .iter()
-            .fold(0, |number, digit| number * 16 + value(digit)))
+        Ok(digits.iter().fold(0, |number, digit| number * 16 + value(digit)))
     }
 
     fn word(&mut self, word: &str, value: Value) -> Result<Value, Error> {
@@ -241,23 +224,13 @@ impl Decoder<'_> {
         let end = fraction + part(&bytes[fraction..], |byte| byte | 0x20 == b'e', true);
         let text = &self.text[self.at..self.at + end];
         self.at += end;
-        let float = || {
-            text.parse()
-                .map(Value::Float)
-                .map_err(|_| self.error("Expecting value"))
-        };
-        if end > whole {
-            float()
-        } else {
-            text.parse().map(Value::Int).or_else(|_| float())
-        }
+        let float = || text.parse().map(Value::Float).map_err(|_| self.error("Expecting value"));
+        if end > whole { float() } else { text.parse().map(Value::Int).or_else(|_| float()) }
     }
 
     fn whitespace(&mut self) {
         let rest = self.text.as_bytes()[self.at..].iter();
-        self.at += rest
-            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
-            .count();
+        self.at += rest.take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
     }
 
     fn peek(&self) -> Option<u8> {
@@ -275,18 +248,12 @@ impl Decoder<'_> {
     }
 
     fn error_at(&self, message: &'static str, at: usize) -> Error {
-        Error::Syntax {
-            message,
-            position: self.text[..at].chars().count(),
-        }
+        Error::Syntax { message, position: self.text[..at].chars().count() }
     }
 }
 
 fn digits(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count()
+    bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
 /// The length of a fraction or an exponent; 0 when digits are missing, as what

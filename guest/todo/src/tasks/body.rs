@@ -12,10 +12,7 @@ const TAGS_MAX: usize = 20;
 const TAG_MAX: usize = 50;
 
 /// The words for a priority, as FastAPI's message lists them.
-pub const PRIORITIES: Choice = Choice {
-    kind: "enum",
-    expected: "'low', 'medium' or 'high'",
-};
+pub const PRIORITIES: Choice = Choice { kind: "enum", expected: "'low', 'medium' or 'high'" };
 
 /// The body of POST.
 #[derive(Debug, PartialEq)]
@@ -81,17 +78,10 @@ impl Others {
             issues.keep(fields.given("due_date", nullable(datetime))),
             issues.keep(fields.given("tags", tags)),
         );
-        let (Some(description), Some(completed), Some(priority), Some(due_date), Some(tags)) = read
-        else {
+        let (Some(description), Some(completed), Some(priority), Some(due_date), Some(tags)) = read else {
             return Err(issues);
         };
-        Ok(Self {
-            description,
-            completed,
-            priority,
-            due_date,
-            tags,
-        })
+        Ok(Self { description, completed, priority, due_date, tags })
     }
 }
 
@@ -103,18 +93,12 @@ impl Others {
 pub fn completion(body: Option<&Value>) -> Checked<Option<bool>> {
     match body {
         None | Some(Value::Null) => Ok(None),
-        body => in_body(body, |fields| {
-            fields
-                .given("completed", nullable(scalar::boolean))
-                .map(Option::flatten)
-        }),
+        body => in_body(body, |fields| fields.given("completed", nullable(scalar::boolean)).map(Option::flatten)),
     }
 }
 
 fn in_body<T>(body: Option<&Value>, read: impl FnOnce(Fields<'_>) -> Checked<T>) -> Checked<T> {
-    Fields::of_body(body)
-        .and_then(read)
-        .map_err(|issues| issues.at(Step::Name("body")))
+    Fields::of_body(body).and_then(read).map_err(|issues| issues.at(Step::Name("body")))
 }
 
 fn title(value: &Value, max: usize) -> Checked<String> {
@@ -156,10 +140,7 @@ fn tags(value: &Value) -> Checked<Vec<String>> {
 pub fn tag(value: &Value) -> Checked<String> {
     match value {
         Value::Str(text) if !text.chars().any(char::is_control) => Ok(text.clone()),
-        _ => Err(Issues::one(
-            Rule::Own("Tags cannot contain control characters"),
-            value,
-        )),
+        _ => Err(Issues::one(Rule::Own("Tags cannot contain control characters"), value)),
     }
 }
 

@@ -18,10 +18,7 @@ const PAGE: i64 = 20;
 const LIMIT_MAX: i64 = 100;
 const SEARCH_MAX: usize = 500;
 
-const STATUSES: Choice = Choice {
-    kind: "literal_error",
-    expected: "'all', 'pending' or 'completed'",
-};
+const STATUSES: Choice = Choice { kind: "literal_error", expected: "'all', 'pending' or 'completed'" };
 /// A list that a client asks for.
 #[derive(Debug, PartialEq)]
 pub struct Listing {
@@ -56,15 +53,7 @@ impl Listing {
             issues.keep(order::read(query)),
             issues.keep(Page::of(query)),
         );
-        let (
-            Some(status),
-            Some(completed),
-            Some(priority),
-            Some(tags),
-            Some(search),
-            Some(order),
-            Some(page),
-        ) = read
+        let (Some(status), Some(completed), Some(priority), Some(tags), Some(search), Some(order), Some(page)) = read
         else {
             return Err(issues);
         };
@@ -81,20 +70,8 @@ impl Listing {
 
     /// Whether this is the list that has a statement, and an index, of its own.
     pub(super) fn is_plain(&self) -> bool {
-        let Self {
-            completed,
-            priority,
-            search,
-            tags,
-            order,
-            limit: _,
-            offset: _,
-        } = self;
-        completed.is_none()
-            && priority.is_none()
-            && search.is_none()
-            && tags.is_empty()
-            && *order == order::DEFAULT
+        let Self { completed, priority, search, tags, order, limit: _, offset: _ } = self;
+        completed.is_none() && priority.is_none() && search.is_none() && tags.is_empty() && *order == order::DEFAULT
     }
 }
 
@@ -115,18 +92,13 @@ fn tags(query: Fields<'_>) -> Checked<Vec<String>> {
     let mut found = Vec::new();
     for name in ["tag", "tags"] {
         for (index, value) in query.every(name).enumerate() {
-            let tag =
-                body::tag(value).map_err(|issue| issue.at(Step::Index(index)).at(Step::Name(name)));
+            let tag = body::tag(value).map_err(|issue| issue.at(Step::Index(index)).at(Step::Name(name)));
             let text = issues.keep(tag).unwrap_or_default();
             let parts = text.split(|c| c == ',' && name == "tags").map(str::trim);
             found.extend(parts.filter(|part| !part.is_empty()).map(str::to_owned));
         }
     }
-    if issues == Issues::default() {
-        Ok(found)
-    } else {
-        Err(issues)
-    }
+    if issues == Issues::default() { Ok(found) } else { Err(issues) }
 }
 
 struct Page {
@@ -137,22 +109,16 @@ struct Page {
 impl Page {
     fn of(query: Fields<'_>) -> Checked<Self> {
         let mut issues = Issues::default();
-        let mut number = |name, min, max| {
-            issues.keep(query.given(name, |value| scalar::integer_in(value, min, max)))
-        };
+        let mut number = |name, min, max| issues.keep(query.given(name, |value| scalar::integer_in(value, min, max)));
         let limit = number("limit", 1, LIMIT_MAX);
         let offset = number("offset", 0, i64::MAX);
         let skip = number("skip", 0, i64::MAX);
         let page = number("page", 1, i64::MAX);
-        let (Some(limit), Some(offset), Some(skip), Some(page)) = (limit, offset, skip, page)
-        else {
+        let (Some(limit), Some(offset), Some(skip), Some(page)) = (limit, offset, skip, page) else {
             return Err(issues);
         };
         let limit = limit.unwrap_or(if page.is_some() { PAGE } else { UNLIMITED });
         let before = page.map(|page| (page - 1).saturating_mul(limit));
-        Ok(Self {
-            limit,
-            offset: offset.or(skip).or(before).unwrap_or(0),
-        })
+        Ok(Self { limit, offset: offset.or(skip).or(before).unwrap_or(0) })
     }
 }

@@ -25,31 +25,12 @@ pub enum Shape {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Wrapped<'a> {
-    Array(&'a [Task]),
-    Tasks {
-        tasks: &'a [Task],
-    },
-    TasksCount {
-        tasks: &'a [Task],
-        count: usize,
-    },
-    TasksTotal {
-        tasks: &'a [Task],
-        total: i64,
-    },
-    TasksTotalLimitOffset {
-        tasks: &'a [Task],
-        total: i64,
-        limit: i64,
-        offset: i64,
-    },
-    ItemsTotalPage {
-        items: &'a [Task],
-        total: i64,
-        page: i64,
-        size: i64,
-        pages: i64,
-    },
+    Array(&'a [Task<'a>]),
+    Tasks { tasks: &'a [Task<'a>] },
+    TasksCount { tasks: &'a [Task<'a>], count: usize },
+    TasksTotal { tasks: &'a [Task<'a>], total: i64 },
+    TasksTotalLimitOffset { tasks: &'a [Task<'a>], total: i64, limit: i64, offset: i64 },
+    ItemsTotalPage { items: &'a [Task<'a>], total: i64, page: i64, size: i64, pages: i64 },
 }
 
 impl Shape {
@@ -62,36 +43,17 @@ impl Shape {
     }
 
     /// Wraps the tasks of one answer; `total` counts only where the shape has it.
-    pub fn wrap<'a>(
-        self,
-        tasks: &'a [Task],
-        listing: &Listing,
-        total: i64,
-    ) -> impl Serialize + use<'a> {
+    pub fn wrap<'a>(self, tasks: &'a [Task<'a>], listing: &Listing, total: i64) -> impl Serialize + use<'a> {
         let (limit, offset) = (listing.limit, listing.offset);
         match self {
             Self::Array => Wrapped::Array(tasks),
             Self::Tasks => Wrapped::Tasks { tasks },
-            Self::TasksCount => Wrapped::TasksCount {
-                tasks,
-                count: tasks.len(),
-            },
+            Self::TasksCount => Wrapped::TasksCount { tasks, count: tasks.len() },
             Self::TasksTotal => Wrapped::TasksTotal { tasks, total },
-            Self::TasksTotalLimitOffset => Wrapped::TasksTotalLimitOffset {
-                tasks,
-                total,
-                limit,
-                offset,
-            },
+            Self::TasksTotalLimitOffset => Wrapped::TasksTotalLimitOffset { tasks, total, limit, offset },
             Self::ItemsTotalPage => {
                 let (page, pages) = (offset / limit + 1, (total + limit - 1) / limit);
-                Wrapped::ItemsTotalPage {
-                    items: tasks,
-                    total,
-                    page,
-                    size: limit,
-                    pages,
-                }
+                Wrapped::ItemsTotalPage { items: tasks, total, page, size: limit, pages }
             }
         }
     }

@@ -1,12 +1,12 @@
 //! The tasks in the database. Every statement has the owner as its `$1`.
 
-use innkeeper_guest::sql::{self, Call, Error, Statement};
+use innkeeper_guest::sql::{self, Call, Error, Rows, Statement};
 use innkeeper_guest::{Json, Timestamp, statement};
 use serde::Deserialize;
 
 use super::body::{Change, NewTask, Others};
 use super::listing::Listing;
-use super::task::{Priority, Task};
+use super::task::Priority;
 
 /// The newest tasks.
 pub const LIST: Statement = statement!("task-list", "../../sql/task-list.sql");
@@ -26,37 +26,31 @@ pub const COMPLETE: Statement = statement!("task-complete", "../../sql/task-comp
 pub const DELETE: Statement = statement!("task-delete", "../../sql/task-delete.sql");
 
 /// One page of tasks.
-pub fn list(owner: &str, listing: &Listing) -> Result<Vec<Task>, Error> {
-    page(owner, listing).all()
+pub fn list(owner: &str, listing: &Listing) -> Result<Rows, Error> {
+    page(owner, listing).rows()
 }
 
 /// One page of tasks, and how many all pages have; of the same moment.
-pub fn list_and_count(owner: &str, listing: &Listing) -> Result<(Vec<Task>, i64), Error> {
+pub fn list_and_count(owner: &str, listing: &Listing) -> Result<(Rows, i64), Error> {
     #[derive(Deserialize)]
     struct Count {
         total: i64,
     }
-    let mut results =
-        sql::batch([page(owner, listing), filter(COUNT, owner, listing)])?.into_iter();
-    let tasks = results.next().map_or(Ok(Vec::new()), sql::Rows::all)?;
-    let counts: Vec<Count> = results.next().map_or(Ok(Vec::new()), sql::Rows::all)?;
-    Ok((tasks, counts.first().map_or(0, |count| count.total)))
+    let both = sql::batch([page(owner, listing), filter(COUNT, owner, listing)])?;
+    let [tasks, count] = <[Rows; 2]>::try_from(both)
+        .map_err(|_| Error::Decode("two statements gave another number of results".to_owned()))?;
+    let total = count.first::<Count>()?.map_or(0, |count| count.total);
+    Ok((tasks, total))
 }
 
 /// The task of this id.
-pub fn find(owner: &str, id: i64) -> Result<Option<Task>, Error> {
-    FIND.bind(owner).bind(id).first()
+pub fn find(owner: &str, id: i64) -> Result<Rows, Error> {
+    FIND.bind(owner).bind(id).rows()
 }
 
 /// Stores a new task.
-pub fn create(owner: &str, new: NewTask) -> Result<Option<Task>, Error> {
-    let Others {
-        description,
-        completed,
-        priority,
-        due_date,
-        tags,
-    } = new.others;
+pub fn create(owner: &str, new: NewTask) -> Result<Rows, Error> {
+    let Others { description, completed, priority, due_date, tags } = new.others;
     let tags = tags.unwrap_or_default();
     CREATE
         .bind(owner)
@@ -68,18 +62,12 @@ pub fn create(owner: &str, new: NewTask) -> Result<Option<Task>, Error> {
         .bind(Json(&tags))
         .bind(tag_index(&tags))
         .bind(Timestamp::now())
-        .first()
+        .rows()
 }
 
 /// Changes some fields, and gives the task as it is then.
-pub fn update(owner: &str, id: i64, change: Change) -> Result<Option<Task>, Error> {
-    let Others {
-        description,
-        completed,
-        priority,
-        due_date,
-        tags,
-    } = change.others;
+pub fn update(owner: &str, id: i64, change: Change) -> Result<Rows, Error> {
+    let Others { description, completed, priority, due_date, tags } = change.others;
     let index = tags.as_deref().map(tag_index);
     UPDATE
         .bind(owner)
@@ -94,17 +82,12 @@ pub fn update(owner: &str, id: i64, change: Change) -> Result<Option<Task>, Erro
         .bind(tags.map(Json))
         .bind(index)
         .bind(Timestamp::now())
-        .first()
+        .rows()
 }
 
 /// Sets the done flag, or toggles it, and gives the task as it is then.
-pub fn complete(owner: &str, id: i64, completed: Option<bool>) -> Result<Option<Task>, Error> {
-    COMPLETE
-        .bind(owner)
-        .bind(id)
-        .bind(completed)
-        .bind(Timestamp::now())
-        .first()
+pub fn complete(owner: &str, id: i64, completed: Option<bool>) -> Result<Rows, Error> {
+    COMPLETE.bind(owner).bind(id).bind(completed).bind(Timestamp::now()).rows()
 }
 
 /// Deletes a task; false when there was none.
@@ -121,17 +104,9 @@ fn page(owner: &str, listing: &Listing) -> Call {
 }
 
 fn filter(statement: Statement, owner: &str, listing: &Listing) -> Call {
-    let search = listing
-        .search
-        .as_ref()
-        .map(|text| format!("%{}%", escape(text)));
+    let search = listing.search.as_ref().map(|text| format!("%{}%", escape(text)));
     let tags = (!listing.tags.is_empty()).then(|| tag_pattern(&listing.tags));
-    statement
-        .bind(owner)
-        .bind(listing.completed)
-        .bind(listing.priority.map(Priority::word))
-        .bind(search)
-        .bind(tags)
+    statement.bind(owner).bind(listing.completed).bind(listing.priority.map(Priority::word)).bind(search).bind(tags)
 }
 
 /// Encloses each tag in the index. No tag has it, as none has control characters.
@@ -141,18 +116,12 @@ const SEPARATOR: char = '\u{1f}';
 /// then finds any set of them, on both databases and with one statement, which
 /// their own functions for JSON could not.
 fn tag_index(tags: &[String]) -> String {
-    folded(tags)
-        .iter()
-        .map(|tag| format!("{SEPARATOR}{tag}{SEPARATOR}"))
-        .collect()
+    folded(tags).iter().map(|tag| format!("{SEPARATOR}{tag}{SEPARATOR}")).collect()
 }
 
 /// What the index of a task with all of these tags looks like.
 fn tag_pattern(tags: &[String]) -> String {
-    let tags: String = folded(tags)
-        .iter()
-        .map(|tag| format!("{SEPARATOR}{}{SEPARATOR}%", escape(tag)))
-        .collect();
+    let tags: String = folded(tags).iter().map(|tag| format!("{SEPARATOR}{}{SEPARATOR}%", escape(tag))).collect();
     format!("%{tags}")
 }
 
@@ -191,18 +160,12 @@ mod tests {
 
     #[test]
     fn a_tag_index_is_folded_sorted_and_enclosed() {
-        assert_eq!(
-            tag_index(&owned(&["Work", "a", "work"])),
-            "\u{1f}a\u{1f}\u{1f}work\u{1f}"
-        );
+        assert_eq!(tag_index(&owned(&["Work", "a", "work"])), "\u{1f}a\u{1f}\u{1f}work\u{1f}");
         assert_eq!(tag_index(&[]), "");
     }
 
     #[test]
     fn a_tag_pattern_is_in_the_order_of_the_index() {
-        assert_eq!(
-            tag_pattern(&owned(&["b_", "A"])),
-            "%\u{1f}a\u{1f}%\u{1f}b!_\u{1f}%"
-        );
+        assert_eq!(tag_pattern(&owned(&["b_", "A"])), "%\u{1f}a\u{1f}%\u{1f}b!_\u{1f}%");
     }
 }

@@ -1,31 +1,42 @@
 //! A task, as the database has it and as clients see it.
 
-use innkeeper_guest::{Json, Timestamp};
+use innkeeper_guest::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::check::datetime;
 
-/// One row of `tasks`; serialises to what clients get, in this order.
+/// One row of `tasks`; serialises to what clients get, in this order. Its text
+/// stays in the result that it was decoded from.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct Task {
+pub struct Task<'a> {
     id: i64,
-    user_id: String,
-    title: String,
-    description: Option<String>,
+    user_id: &'a str,
+    title: &'a str,
+    description: Option<&'a str>,
     completed: bool,
-    priority: String,
+    priority: &'a str,
     #[serde(serialize_with = "datetime::write_option")]
     due_date: Option<Timestamp>,
     #[serde(serialize_with = "write_tags")]
-    tags: Json<Vec<String>>,
+    tags: &'a str,
     #[serde(serialize_with = "datetime::write")]
     created_at: Timestamp,
     #[serde(serialize_with = "datetime::write")]
     updated_at: Timestamp,
 }
 
-fn write_tags<S: Serializer>(tags: &Json<Vec<String>>, serializer: S) -> Result<S::Ok, S::Error> {
-    tags.0.serialize(serializer)
+/// The JSON text of the tags as it is stored, without the spaces that Postgres
+/// puts between the elements.
+fn write_tags<S: Serializer>(tags: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let compact = match tags.contains("\", ") {
+        true => {
+            serde_json::from_str::<Vec<std::borrow::Cow<'_, str>>>(tags).and_then(|tags| serde_json::to_string(&tags))
+        }
+        false => Ok(tags.to_owned()),
+    };
+    let raw = compact.and_then(RawValue::from_string).map_err(serde::ser::Error::custom)?;
+    raw.serialize(serializer)
 }
 
 /// How urgent a task is.
@@ -51,8 +62,6 @@ impl Priority {
 
     /// The priority that is written so.
     pub fn of_word(word: &str) -> Option<Self> {
-        [Self::Low, Self::Medium, Self::High]
-            .into_iter()
-            .find(|priority| priority.word() == word)
+        [Self::Low, Self::Medium, Self::High].into_iter().find(|priority| priority.word() == word)
     }
 }

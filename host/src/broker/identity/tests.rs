@@ -59,7 +59,8 @@ fn the_user_is_found_under_every_claim_in_the_field() {
     subject(&json!({"sub": "", "user_id": "ada", "exp": LATER}), "ada");
     subject(&json!({"userId": "ada", "exp": LATER}), "ada");
     subject(&json!({"id": "ada", "exp": LATER}), "ada");
-    let cached = json!({"session": {"id": "s", "userId": "ada"}, "user": {"id": "ada", "email": "a@b.c"}, "exp": LATER});
+    let cached =
+        json!({"session": {"id": "s", "userId": "ada"}, "user": {"id": "ada", "email": "a@b.c"}, "exp": LATER});
     subject(&cached, "ada");
 }
 

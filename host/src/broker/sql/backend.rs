@@ -109,27 +109,13 @@ fn file_of(path: &Path, module: &str) -> PathBuf {
     }
 }
 
-/// Counts rows and bytes of one result.
-struct Meter<'c> {
-    caps: &'c Caps,
-    rows: usize,
-    bytes: usize,
-}
-
-impl<'c> Meter<'c> {
-    fn new(caps: &'c Caps) -> Self {
-        Self { caps, rows: 0, bytes: 0 }
+/// Cuts off a result that is larger than the caps, row by row.
+fn check_size(rows: &Rows, count: usize, caps: &Caps) -> Result<(), SqlError> {
+    if count > caps.rows {
+        return Err(SqlError::TooLarge(format!("the result has more than {} rows (limits.sql_rows)", caps.rows)));
     }
-
-    fn count(&mut self, row: &[Value]) -> Result<(), SqlError> {
-        self.rows += 1;
-        self.bytes += row.iter().map(Value::bytes).sum::<usize>();
-        if self.rows > self.caps.rows {
-            return Err(SqlError::TooLarge(format!("the result has more than {} rows (limits.sql_rows)", self.caps.rows)));
-        }
-        if self.bytes > self.caps.bytes {
-            return Err(SqlError::TooLarge(format!("the result is over {} bytes (limits.sql_bytes)", self.caps.bytes)));
-        }
-        Ok(())
+    if rows.bytes() > caps.bytes {
+        return Err(SqlError::TooLarge(format!("the result is over {} bytes (limits.sql_bytes)", caps.bytes)));
     }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use wasmtime::component::{HasSelf, Linker};
 
-use super::value::{Rows, Value};
+use super::value::{Cell, Rows, Span, Value};
 use super::{ConstraintKind, SqlError, Store};
 use crate::bindings::imports::innkeeper::backend::sql as wit;
 use crate::instance::State;
@@ -84,27 +84,37 @@ impl From<wit::Value> for Value {
     }
 }
 
-impl From<Value> for wit::Value {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Boolean(value) => Self::Boolean(value),
-            Value::Integer(value) => Self::Integer(value),
-            Value::Float(value) => Self::Float(value),
-            Value::Text(value) => Self::Text(value),
-            Value::Blob(value) => Self::Blob(value),
-            Value::Timestamp(value) => Self::Timestamp(value),
-            Value::Uuid(value) => Self::Uuid(value),
-            Value::Json(value) => Self::Json(value),
-            Value::Decimal(value) => Self::Decimal(value),
+impl From<Span> for wit::Span {
+    fn from(Span { start, length }: Span) -> Self {
+        Self { start, length }
+    }
+}
+
+impl From<Cell> for wit::Cell {
+    fn from(cell: Cell) -> Self {
+        match cell {
+            Cell::Null => Self::Null,
+            Cell::Boolean(value) => Self::Boolean(value),
+            Cell::Integer(value) => Self::Integer(value),
+            Cell::Float(value) => Self::Float(value),
+            Cell::Text(span) => Self::Text(span.into()),
+            Cell::Blob(span) => Self::Blob(span.into()),
+            Cell::Timestamp(value) => Self::Timestamp(value),
+            Cell::Uuid(span) => Self::Uuid(span.into()),
+            Cell::Json(span) => Self::Json(span.into()),
+            Cell::Decimal(span) => Self::Decimal(span.into()),
         }
     }
 }
 
 impl From<Rows> for wit::Rows {
     fn from(rows: Rows) -> Self {
-        let convert = |row: Vec<Value>| row.into_iter().map(wit::Value::from).collect();
-        Self { columns: rows.columns, rows: rows.rows.into_iter().map(convert).collect(), affected: rows.affected }
+        Self {
+            columns: rows.columns.into_iter().map(wit::Span::from).collect(),
+            cells: rows.cells.into_iter().map(wit::Cell::from).collect(),
+            heap: rows.heap,
+            affected: rows.affected,
+        }
     }
 }
 

@@ -36,7 +36,9 @@ pub enum MigrationError {
         reason: String,
     },
     /// A migration was edited after it had been applied.
-    #[error("migration {version} `{name}` was applied with another text before; restore its text, and put the change into a new migration")]
+    #[error(
+        "migration {version} `{name}` was applied with another text before; restore its text, and put the change into a new migration"
+    )]
     Changed {
         /// Which.
         version: u32,
@@ -44,7 +46,9 @@ pub enum MigrationError {
         name: String,
     },
     /// The database is ahead of the module.
-    #[error("the database has migration {applied} applied, and this module knows {known}; deploy the newer module, or restore a backup")]
+    #[error(
+        "the database has migration {applied} applied, and this module knows {known}; deploy the newer module, or restore a backup"
+    )]
     Ahead {
         /// The newest in the database.
         applied: u32,

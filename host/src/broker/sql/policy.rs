@@ -104,11 +104,7 @@ impl Denied {
 
 /// Refuses `reason` where a part of the tree is present that must be absent.
 fn absent(is_absent: bool, reason: &str) -> Result<(), Denied> {
-    if is_absent {
-        Ok(())
-    } else {
-        Denied::because(format!("{reason} is not allowed"))
-    }
+    if is_absent { Ok(()) } else { Denied::because(format!("{reason} is not allowed")) }
 }
 
 /// Decides whether one statement may run, and prints it as it shall be sent.
@@ -124,9 +120,5 @@ pub fn vet(text: &str, scope: &Scope<'_>) -> Result<Vetted, Denied> {
     let mut statement = text::parse(tokens.clone(), scope.dialect)?;
     let found = walk::statement(&mut statement, scope, walk::MOST_PARAMETERS)?;
     let sql = text::print(&statement, &tokens, scope.dialect)?;
-    Ok(Vetted {
-        sql,
-        writes: found.writes,
-        parameters: found.parameters,
-    })
+    Ok(Vetted { sql, writes: found.writes, parameters: found.parameters })
 }

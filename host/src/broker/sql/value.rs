@@ -53,15 +53,67 @@ impl Value {
     }
 }
 
-/// What a statement gave back.
+/// A part of [`Rows::heap`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first byte.
+    pub start: u32,
+    /// How many bytes.
+    pub length: u32,
+}
+
+/// One cell of a result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cell {
+    /// SQL's NULL
+    Null,
+    /// true or false
+    Boolean(bool),
+    /// any whole number
+    Integer(i64),
+    /// a double
+    Float(f64),
+    /// characters
+    Text(Span),
+    /// bytes
+    Blob(Span),
+    /// microseconds since 1970, UTC
+    Timestamp(i64),
+    /// 8-4-4-4-12
+    Uuid(Span),
+    /// a JSON text
+    Json(Span),
+    /// decimal digits
+    Decimal(Span),
+}
+
+/// What a statement gave back. Everything that has a length is in one heap:
+/// neither the host nor the guest allocates for a cell.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
     /// Column names, in order.
-    pub columns: Vec<String>,
-    /// One value per column.
-    pub rows: Vec<Vec<Value>>,
+    pub columns: Vec<Span>,
+    /// Row after row, one cell per column.
+    pub cells: Vec<Cell>,
+    /// What the spans point into.
+    pub heap: Vec<u8>,
     /// Rows written, or returned by a `SELECT`.
     pub affected: u64,
+}
+
+impl Rows {
+    /// Keeps the bytes of a cell. A result is cut off at `sql_bytes`, which is
+    /// far below what a span can reach.
+    pub fn keep(&mut self, bytes: &[u8]) -> Span {
+        let start = u32::try_from(self.heap.len()).unwrap_or(u32::MAX);
+        self.heap.extend_from_slice(bytes);
+        Span { start, length: u32::try_from(bytes.len()).unwrap_or(u32::MAX) }
+    }
+
+    /// What it counts against the limits.
+    pub fn bytes(&self) -> usize {
+        self.heap.len() + self.cells.len() * size_of::<Cell>()
+    }
 }
 
 /// What the database says of a prepared statement.
@@ -76,7 +128,9 @@ pub struct Signature {
 impl Signature {
     /// A result without its rows.
     pub fn rows(&self) -> Rows {
-        Rows { columns: self.columns.iter().map(|column| column.name.clone()).collect(), ..Rows::default() }
+        let mut rows = Rows::default();
+        rows.columns = self.columns.iter().map(|column| rows.keep(column.name.as_bytes())).collect();
+        rows
     }
 }
 

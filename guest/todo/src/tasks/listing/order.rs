@@ -8,14 +8,9 @@ use crate::json::Value;
 /// Newest first.
 pub(super) const DEFAULT: &str = "created_desc";
 
-const SORTS: Choice = Choice {
-    kind: "literal_error",
-    expected: "'created', 'title', 'due_date', 'updated' or 'priority'",
-};
-const ORDERS: Choice = Choice {
-    kind: "literal_error",
-    expected: "'asc' or 'desc'",
-};
+const SORTS: Choice =
+    Choice { kind: "literal_error", expected: "'created', 'title', 'due_date', 'updated' or 'priority'" };
+const ORDERS: Choice = Choice { kind: "literal_error", expected: "'asc' or 'desc'" };
 
 /// A column to sort by.
 #[derive(Debug, PartialEq)]
@@ -36,36 +31,15 @@ enum Direction {
 
 /// The first is the default: newest first.
 static SORT_TABLE: [Sort; 5] = [
-    sort(
-        &["created", "created_at", "createdAt"],
-        ["created_asc", "created_desc"],
-        Descending,
-    ),
+    sort(&["created", "created_at", "createdAt"], ["created_asc", "created_desc"], Descending),
     sort(&["title"], ["title_asc", "title_desc"], Ascending),
-    sort(
-        &["due_date", "due", "dueDate"],
-        ["due_date_asc", "due_date_desc"],
-        Ascending,
-    ),
-    sort(
-        &["updated", "updated_at", "updatedAt"],
-        ["updated_asc", "updated_desc"],
-        Descending,
-    ),
+    sort(&["due_date", "due", "dueDate"], ["due_date_asc", "due_date_desc"], Ascending),
+    sort(&["updated", "updated_at", "updatedAt"], ["updated_asc", "updated_desc"], Descending),
     sort(&["priority"], ["priority_asc", "priority_desc"], Descending),
 ];
 
-const fn sort(
-    names: &'static [&'static str],
-    orders: [&'static str; 2],
-    natural: Direction,
-) -> Sort {
-    Sort {
-        names,
-        ascending: orders[0],
-        descending: orders[1],
-        natural,
-    }
+const fn sort(names: &'static [&'static str], orders: [&'static str; 2], natural: Direction) -> Sort {
+    Sort { names, ascending: orders[0], descending: orders[1], natural }
 }
 
 /// `sort` with `order`, or `sort_by` with `sort_order`.
@@ -75,18 +49,14 @@ pub(super) fn read(query: Fields<'_>) -> Checked<&'static str> {
     let (sort, sort_by) = (sort("sort"), sort("sort_by"));
     let mut order = |name| issues.keep(query.given(name, direction));
     let (order, sort_order) = (order("order"), order("sort_order"));
-    let (Some(sort), Some(sort_by), Some(order), Some(sort_order)) =
-        (sort, sort_by, order, sort_order)
-    else {
+    let (Some(sort), Some(sort_by), Some(order), Some(sort_order)) = (sort, sort_by, order, sort_order) else {
         return Err(issues);
     };
     let (sort, suffix) = sort.or(sort_by).unwrap_or((&SORT_TABLE[0], None));
-    Ok(
-        match order.or(sort_order).or(suffix).unwrap_or(sort.natural) {
-            Ascending => sort.ascending,
-            Descending => sort.descending,
-        },
-    )
+    Ok(match order.or(sort_order).or(suffix).unwrap_or(sort.natural) {
+        Ascending => sort.ascending,
+        Descending => sort.descending,
+    })
 }
 
 fn sorting(value: &Value) -> Checked<(&'static Sort, Option<Direction>)> {
@@ -96,10 +66,7 @@ fn sorting(value: &Value) -> Checked<(&'static Sort, Option<Direction>)> {
             Some((name, "desc")) => (name, Some(Descending)),
             _ => (word, None),
         };
-        SORT_TABLE
-            .iter()
-            .find(|sort| sort.names.contains(&name))
-            .map(|sort| (sort, suffix))
+        SORT_TABLE.iter().find(|sort| sort.names.contains(&name)).map(|sort| (sort, suffix))
     })
 }
 

@@ -53,9 +53,6 @@ fn filters_combine_and_empty_ones_are_off() {
     assert!(!read("sort=title").is_plain());
     assert_eq!(read("status=completed").completed, Some(true));
     assert_eq!(read("status=all&completed=no").completed, Some(false));
-    assert_eq!(
-        read("tag=a,b&tag=c&tags=d, e&tags=f").tags,
-        ["a,b", "c", "d", "e", "f"]
-    );
+    assert_eq!(read("tag=a,b&tag=c&tags=d, e&tags=f").tags, ["a,b", "c", "d", "e", "f"]);
     assert_eq!(read("search=a&search=b").search.as_deref(), Some("b"));
 }

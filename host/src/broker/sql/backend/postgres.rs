@@ -6,15 +6,18 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgRow};
-use sqlx::{Arguments, AssertSqlSafe, Column as _, ConnectOptions, Connection, Either, Executor, Row, SqlSafeStr, Statement as _, TypeInfo};
+use sqlx::{
+    Arguments, AssertSqlSafe, Column as _, ConnectOptions, Connection, Either, Executor, Row, SqlSafeStr,
+    Statement as _, TypeInfo,
+};
 
 use super::super::migration::{Migration, MigrationError, pending};
 use super::super::policy::Vetted;
 use super::super::pool::{Lease, Open, Pool};
-use super::super::value::{Column, Kind, Rows, Signature, Value};
+use super::super::value::{Column, Kind, Rows, Signature};
 use super::super::{ConstraintKind, SqlError};
 use super::postgres_value::{coerce, kind, read};
-use super::{Backend, Caps, Meter, Step, schema};
+use super::{Backend, Caps, Step, check_size, schema};
 
 /// Prepared statements per connection: more than a module may declare.
 const STATEMENTS: usize = 512;
@@ -81,7 +84,10 @@ impl Postgres {
         let result = tokio::time::timeout_at(until.into(), work).await.unwrap_or(Err(SqlError::Timeout));
         // A statement's own failure leaves the connection in order; a missed
         // deadline, a lost socket or an unread rest of a result do not.
-        let usable = !matches!(result, Err(SqlError::Timeout | SqlError::TooLarge(_) | SqlError::Unavailable(_) | SqlError::Broken(_)));
+        let usable = !matches!(
+            result,
+            Err(SqlError::Timeout | SqlError::TooLarge(_) | SqlError::Unavailable(_) | SqlError::Broken(_))
+        );
         if usable {
             lease.clean();
         }
@@ -118,7 +124,9 @@ impl Backend for Postgres {
         })?;
         lease.clean();
         let params = match prepared.parameters() {
-            Some(Either::Left(types)) => types.iter().enumerate().map(|(i, ty)| parameter(i, ty)).collect::<Result<_, _>>()?,
+            Some(Either::Left(types)) => {
+                types.iter().enumerate().map(|(i, ty)| parameter(i, ty)).collect::<Result<_, _>>()?
+            }
             _ => Vec::new(),
         };
         let columns = prepared.columns().iter().map(column).collect::<Result<_, _>>()?;
@@ -149,14 +157,20 @@ impl Backend for Postgres {
 fn parameter(index: usize, ty: &sqlx::postgres::PgTypeInfo) -> Result<Kind, SqlError> {
     ty.oid().and_then(|oid| kind(oid.0)).ok_or_else(|| {
         let name = ty.name();
-        SqlError::Invalid(format!("${} is of type {name}, which the broker does not carry; cast it, as in CAST(${} AS text)", index + 1, index + 1))
+        SqlError::Invalid(format!(
+            "${} is of type {name}, which the broker does not carry; cast it, as in CAST(${} AS text)",
+            index + 1,
+            index + 1
+        ))
     })
 }
 
 fn column(column: &sqlx::postgres::PgColumn) -> Result<Column, SqlError> {
     let kind = column.type_info().oid().and_then(|oid| kind(oid.0)).ok_or_else(|| {
         let (name, ty) = (column.name(), column.type_info().name());
-        SqlError::Invalid(format!("column `{name}` is of type {ty}, which the broker does not carry; cast it, as in CAST({name} AS text)"))
+        SqlError::Invalid(format!(
+            "column `{name}` is of type {ty}, which the broker does not carry; cast it, as in CAST({name} AS text)"
+        ))
     })?;
     Ok(Column { name: column.name().to_owned(), kind: Some(kind) })
 }
@@ -185,7 +199,7 @@ async fn run_all(connection: &mut PgConnection, steps: &[Step], caps: &Caps) -> 
 async fn run_one(connection: &mut PgConnection, step: &Step, caps: &Caps) -> Result<Rows, SqlError> {
     let (signature, arguments) = bind(step)?;
     let mut rows = signature.rows();
-    let mut meter = Meter::new(caps);
+    let mut count = 0;
     // The text is the print of a vetted syntax tree.
     let query = sqlx::query_with(AssertSqlSafe(step.statement.text.clone()), arguments);
     let mut stream = connection.fetch_many(query);
@@ -193,9 +207,9 @@ async fn run_one(connection: &mut PgConnection, step: &Step, caps: &Caps) -> Res
         match item {
             Either::Left(done) => rows.affected = done.rows_affected(),
             Either::Right(row) => {
-                let row = read_row(&signature.columns, &row)?;
-                meter.count(&row)?;
-                rows.rows.push(row);
+                read_row(&signature.columns, &row, &mut rows)?;
+                count += 1;
+                check_size(&rows, count, caps)?;
             }
         }
     }
@@ -208,23 +222,28 @@ fn bind(step: &Step) -> Result<(&Signature, PgArguments), SqlError> {
     let mut arguments = PgArguments::default();
     for (index, (kind, value)) in signature.params.iter().zip(&step.params).enumerate() {
         let invalid = |why: String| SqlError::Invalid(format!("${} of `{}` {why}", index + 1, step.statement.name));
-        let param = coerce(*kind, value.clone()).map_err(invalid)?;
+        let param = coerce(*kind, value).map_err(invalid)?;
         arguments.add(param).map_err(|error| invalid(error.to_string()))?;
     }
     Ok((signature, arguments))
 }
 
-fn read_row(columns: &[Column], row: &PgRow) -> Result<Vec<Value>, SqlError> {
-    let read_one = |(index, column): (usize, &Column)| {
+fn read_row(columns: &[Column], row: &PgRow, rows: &mut Rows) -> Result<(), SqlError> {
+    for (index, column) in columns.iter().enumerate() {
         let value = row.try_get_raw(index).map_err(sql_error)?;
         // A prepared statement's columns have a kind, or it was refused.
-        read(column.kind.unwrap_or(Kind::Text), value).map_err(SqlError::Broken)
-    };
-    columns.iter().enumerate().map(read_one).collect()
+        let cell = read(column.kind.unwrap_or(Kind::Text), value, rows).map_err(SqlError::Broken)?;
+        rows.cells.push(cell);
+    }
+    Ok(())
 }
 
 /// Takes the lock, makes what the host needs, and reads what was applied.
-async fn prepare_ledger(connection: &mut PgConnection, schema: &str, module: &str) -> Result<Vec<(u32, String)>, MigrationError> {
+async fn prepare_ledger(
+    connection: &mut PgConnection,
+    schema: &str,
+    module: &str,
+) -> Result<Vec<(u32, String)>, MigrationError> {
     connection.execute(sqlx::raw_sql(MIGRATION_TIME)).await.map_err(unreachable)?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *connection).await.map_err(unreachable)?;
     for name in [crate::NAME, schema] {
@@ -236,13 +255,15 @@ async fn prepare_ledger(connection: &mut PgConnection, schema: &str, module: &st
             host_statement(connection, &create, &format!("cannot make the schema `{name}`")).await?;
         }
     }
-    let there = sqlx::query("SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'migrations'").bind(crate::NAME);
+    let there =
+        sqlx::query("SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'migrations'").bind(crate::NAME);
     if there.fetch_optional(&mut *connection).await.map_err(unreachable)?.is_none() {
         let create = "CREATE TABLE innkeeper.migrations (module text NOT NULL, version int NOT NULL, name text NOT NULL, \
                       checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (module, version))";
         host_statement(connection, create, "cannot make the table of migrations").await?;
     }
-    let rows = sqlx::query("SELECT version, checksum FROM innkeeper.migrations WHERE module = $1 ORDER BY version").bind(module);
+    let rows = sqlx::query("SELECT version, checksum FROM innkeeper.migrations WHERE module = $1 ORDER BY version")
+        .bind(module);
     let rows = rows.fetch_all(&mut *connection).await.map_err(unreachable)?;
     let read = |row: &PgRow| Ok((u32::try_from(row.try_get::<i32, _>(0)?).unwrap_or(0), row.try_get(1)?));
     rows.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(unreachable)
@@ -252,11 +273,13 @@ async fn host_statement(connection: &mut PgConnection, text: &str, what: &str) -
     // Made of our own words and of a module's name, which is `[a-z0-9_]`.
     match connection.execute(sqlx::raw_sql(AssertSqlSafe(text))).await {
         Ok(_) => Ok(()),
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42501") => Err(MigrationError::Forbidden {
-            what: what.to_owned(),
-            reason: error.message().to_owned(),
-            remedy: text.to_owned(),
-        }),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42501") => {
+            Err(MigrationError::Forbidden {
+                what: what.to_owned(),
+                reason: error.message().to_owned(),
+                remedy: text.to_owned(),
+            })
+        }
         Err(error) => Err(unreachable(error)),
     }
 }
@@ -312,7 +335,9 @@ fn sql_error(error: sqlx::Error) -> SqlError {
         code if code.starts_with("22") => SqlError::Invalid(database.message().to_owned()),
         // Shut down, out of space, read-only after a failover, connection lost.
         "25006" => SqlError::Unavailable(Some(database.into())),
-        code if ["08", "53", "57", "58"].contains(&code.get(..2).unwrap_or_default()) => SqlError::Unavailable(Some(database.into())),
+        code if ["08", "53", "57", "58"].contains(&code.get(..2).unwrap_or_default()) => {
+            SqlError::Unavailable(Some(database.into()))
+        }
         _ => SqlError::Broken(database.into()),
     }
 }

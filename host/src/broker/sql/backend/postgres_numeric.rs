@@ -22,14 +22,16 @@ pub(super) fn encode(text: &str) -> Option<Vec<u8>> {
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.len() + fraction.len() > DIGITS || digits.is_empty() || digits == "." || !plain(whole) || !plain(fraction) {
+    if whole.len() + fraction.len() > DIGITS || digits.is_empty() || digits == "." || !plain(whole) || !plain(fraction)
+    {
         return None;
     }
     // Zeros on both ends fill up the groups next to the point.
     let lead = (GROUP - whole.len() % GROUP) % GROUP;
     let tail = (GROUP - fraction.len() % GROUP) % GROUP;
     let padded = format!("{}{whole}{fraction}{}", "0".repeat(lead), "0".repeat(tail));
-    let groups = padded.as_bytes().chunks(GROUP).map(|group| group.iter().fold(0, |n, digit| n * 10 + u16::from(digit - b'0')));
+    let groups =
+        padded.as_bytes().chunks(GROUP).map(|group| group.iter().fold(0, |n, digit| n * 10 + u16::from(digit - b'0')));
     let groups: Vec<u16> = groups.collect();
     let weight = i16::try_from((whole.len() + lead) / GROUP).ok()? - 1;
     let mut wire = Vec::with_capacity(8 + groups.len() * 2);
@@ -79,7 +81,19 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_value_and_their_scale() {
-        for text in ["0", "1", "-1", "9999", "10000", "12.50", "-12.5000", "0.001", "0.00010", "123456789.987654321", "100000000"] {
+        for text in [
+            "0",
+            "1",
+            "-1",
+            "9999",
+            "10000",
+            "12.50",
+            "-12.5000",
+            "0.001",
+            "0.00010",
+            "123456789.987654321",
+            "100000000",
+        ] {
             assert_eq!(decode(&encode(text).expect("a number")).expect("a number"), text);
         }
         assert_eq!(decode(&encode("007.5").expect("a number")).expect("a number"), "7.5");

@@ -11,7 +11,7 @@ use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo, PgValueRef};
 use sqlx::{Encode, Postgres, Type, ValueRef};
 use time::{Date, Month};
 
-use super::super::value::{Kind, Value};
+use super::super::value::{Cell, Kind, Rows, Value};
 use super::postgres_numeric;
 
 /// Microseconds, and days, from 1970-01-01 to 2000-01-01, where Postgres counts from.
@@ -75,36 +75,37 @@ enum Wire {
 }
 
 /// Coerces a value, or says in a phrase why it cannot be one of that type.
-pub(super) fn coerce(kind: Kind, value: Value) -> Result<Param, String> {
-    let misfit = format!("expects {}, not {}", kind.as_str(), value.kind());
+pub(super) fn coerce(kind: Kind, value: &Value) -> Result<Param, String> {
     let wire = match (kind, value) {
         (_, Value::Null) => Wire::Null,
-        (Kind::Bool, Value::Boolean(value)) => Wire::Bytes(vec![u8::from(value)]),
-        (Kind::Int2, Value::Integer(value)) => narrow::<i16>(value, kind)?.to_be_bytes().to_vec().into(),
-        (Kind::Int4, Value::Integer(value)) => narrow::<i32>(value, kind)?.to_be_bytes().to_vec().into(),
+        (Kind::Bool, Value::Boolean(value)) => Wire::Bytes(vec![u8::from(*value)]),
+        (Kind::Int2, Value::Integer(value)) => narrow::<i16>(*value, kind)?.to_be_bytes().to_vec().into(),
+        (Kind::Int4, Value::Integer(value)) => narrow::<i32>(*value, kind)?.to_be_bytes().to_vec().into(),
         (Kind::Int8, Value::Integer(value)) => value.to_be_bytes().to_vec().into(),
-        (Kind::Float4 | Kind::Float8, Value::Integer(value)) => float(kind, exact(value)?),
-        (Kind::Float4 | Kind::Float8, Value::Float(value)) => float(kind, value),
+        (Kind::Float4 | Kind::Float8, Value::Integer(value)) => float(kind, exact(*value)?),
+        (Kind::Float4 | Kind::Float8, Value::Float(value)) => float(kind, *value),
         (Kind::Numeric, Value::Integer(value)) => decimal(&value.to_string())?,
-        (Kind::Numeric, Value::Decimal(text)) => decimal(&text)?,
-        (Kind::Text, Value::Text(text) | Value::Uuid(text) | Value::Json(text) | Value::Decimal(text)) => characters(text)?,
-        (Kind::Bytes, Value::Blob(bytes)) => Wire::Bytes(bytes),
+        (Kind::Numeric, Value::Decimal(text)) => decimal(text)?,
+        (Kind::Text, Value::Text(text) | Value::Uuid(text) | Value::Json(text) | Value::Decimal(text)) => {
+            characters(text)?
+        }
+        (Kind::Bytes, Value::Blob(bytes)) => Wire::Bytes(bytes.clone()),
         (Kind::TimestampTz | Kind::Timestamp, Value::Timestamp(micros)) => {
             let since = micros.checked_sub(EPOCH_MICROS).ok_or("is out of the range of timestamps")?;
             since.to_be_bytes().to_vec().into()
         }
-        (Kind::Date, Value::Text(text)) => days(&text)?.to_be_bytes().to_vec().into(),
+        (Kind::Date, Value::Text(text)) => days(text)?.to_be_bytes().to_vec().into(),
         (Kind::Uuid, Value::Uuid(text) | Value::Text(text)) => {
-            uuid::Uuid::try_parse(&text).map_err(|_| "is not a UUID")?.as_bytes().to_vec().into()
+            uuid::Uuid::try_parse(text).map_err(|_| "is not a UUID")?.as_bytes().to_vec().into()
         }
         (Kind::Json, Value::Json(text) | Value::Text(text)) => characters(text)?,
         (Kind::Jsonb, Value::Json(text) | Value::Text(text)) => {
             // One byte for the format's version goes ahead of the text.
             let mut bytes = vec![1];
-            bytes.extend_from_slice(no_nul(&text)?.as_bytes());
+            bytes.extend_from_slice(no_nul(text)?.as_bytes());
             Wire::Bytes(bytes)
         }
-        _ => return Err(misfit),
+        _ => return Err(format!("expects {}, not {}", kind.as_str(), value.kind())),
     };
     Ok(Param { kind, wire })
 }
@@ -138,9 +139,8 @@ fn decimal(text: &str) -> Result<Wire, String> {
     postgres_numeric::encode(text).map(Wire::Bytes).ok_or_else(|| "is not a decimal number".to_owned())
 }
 
-fn characters(text: String) -> Result<Wire, String> {
-    no_nul(&text)?;
-    Ok(Wire::Bytes(text.into_bytes()))
+fn characters(text: &str) -> Result<Wire, String> {
+    Ok(Wire::Bytes(no_nul(text)?.as_bytes().to_vec()))
 }
 
 /// Postgres stores every character but this one.
@@ -183,30 +183,31 @@ impl Encode<'_, Postgres> for Param {
     }
 }
 
-/// A column's value, read by the column's type.
-pub(super) fn read(kind: Kind, value: PgValueRef<'_>) -> Result<Value, BoxDynError> {
+/// A column's value, read by the column's type; its bytes go into the heap.
+pub(super) fn read(kind: Kind, value: PgValueRef<'_>, rows: &mut Rows) -> Result<Cell, BoxDynError> {
     if value.is_null() {
-        return Ok(Value::Null);
+        return Ok(Cell::Null);
     }
     let bytes = value.as_bytes()?;
     Ok(match kind {
-        Kind::Bool => Value::Boolean(bytes != [0]),
-        Kind::Int2 => Value::Integer(i16::from_be_bytes(bytes.try_into()?).into()),
-        Kind::Int4 => Value::Integer(i32::from_be_bytes(bytes.try_into()?).into()),
-        Kind::Int8 => Value::Integer(i64::from_be_bytes(bytes.try_into()?)),
-        Kind::Float4 => Value::Float(f32::from_be_bytes(bytes.try_into()?).into()),
-        Kind::Float8 => Value::Float(f64::from_be_bytes(bytes.try_into()?)),
-        Kind::Text => Value::Text(std::str::from_utf8(bytes)?.to_owned()),
-        Kind::Bytes => Value::Blob(bytes.to_vec()),
+        Kind::Bool => Cell::Boolean(bytes != [0]),
+        Kind::Int2 => Cell::Integer(i16::from_be_bytes(bytes.try_into()?).into()),
+        Kind::Int4 => Cell::Integer(i32::from_be_bytes(bytes.try_into()?).into()),
+        Kind::Int8 => Cell::Integer(i64::from_be_bytes(bytes.try_into()?)),
+        Kind::Float4 => Cell::Float(f32::from_be_bytes(bytes.try_into()?).into()),
+        Kind::Float8 => Cell::Float(f64::from_be_bytes(bytes.try_into()?)),
+        Kind::Text => Cell::Text(rows.keep(bytes)),
+        Kind::Bytes => Cell::Blob(rows.keep(bytes)),
         Kind::TimestampTz | Kind::Timestamp => {
             // ±infinity are the ends of the range, and stay there.
-            Value::Timestamp(i64::from_be_bytes(bytes.try_into()?).saturating_add(EPOCH_MICROS))
+            Cell::Timestamp(i64::from_be_bytes(bytes.try_into()?).saturating_add(EPOCH_MICROS))
         }
-        Kind::Date => Value::Text(date(i32::from_be_bytes(bytes.try_into()?))?),
-        Kind::Uuid => Value::Uuid(uuid::Uuid::from_slice(bytes)?.to_string()),
-        Kind::Json => Value::Json(std::str::from_utf8(bytes)?.to_owned()),
-        Kind::Jsonb => Value::Json(std::str::from_utf8(bytes.get(1..).unwrap_or_default())?.to_owned()),
-        Kind::Numeric => Value::Decimal(postgres_numeric::decode(bytes)?),
+        Kind::Date => Cell::Text(rows.keep(date(i32::from_be_bytes(bytes.try_into()?))?.as_bytes())),
+        Kind::Uuid => Cell::Uuid(rows.keep(uuid::Uuid::from_slice(bytes)?.to_string().as_bytes())),
+        Kind::Json => Cell::Json(rows.keep(bytes)),
+        // Behind one byte for the format's version.
+        Kind::Jsonb => Cell::Json(rows.keep(bytes.get(1..).unwrap_or_default())),
+        Kind::Numeric => Cell::Decimal(rows.keep(postgres_numeric::decode(bytes)?.as_bytes())),
     })
 }
 

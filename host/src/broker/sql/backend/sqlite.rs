@@ -5,17 +5,21 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
-use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Column as _, ConnectOptions, Connection, Either, Executor, Row, SqlSafeStr, Statement as _, TypeInfo};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{
+    AssertSqlSafe, Column as _, ConnectOptions, Connection, Either, Executor, Row, SqlSafeStr, Statement as _, TypeInfo,
+};
 use tokio::sync::Semaphore;
 
 use super::super::migration::{Migration, MigrationError, pending};
 use super::super::policy::Vetted;
 use super::super::pool::{Lease, Open, Pool};
-use super::super::value::{Column, Rows, Signature, Value};
+use super::super::value::{Column, Rows, Signature};
 use super::super::{ConstraintKind, SqlError};
 use super::sqlite_value::{bind, kind, read};
-use super::{Backend, Caps, Meter, Step};
+use super::{Backend, Caps, Step, check_size};
 
 /// Other processes on the same file get so long to finish a write.
 const BUSY_TIME: Duration = Duration::from_secs(2);
@@ -108,7 +112,10 @@ impl Backend for Sqlite {
         let mut lease = self.pool.lease(until).await?;
         let work = run_all(lease.work(), steps, caps, until, writes);
         let result = tokio::time::timeout_at(until.into(), work).await.unwrap_or(Err(SqlError::Timeout));
-        let usable = !matches!(result, Err(SqlError::Timeout | SqlError::TooLarge(_) | SqlError::Unavailable(_) | SqlError::Broken(_)));
+        let usable = !matches!(
+            result,
+            Err(SqlError::Timeout | SqlError::TooLarge(_) | SqlError::Unavailable(_) | SqlError::Broken(_))
+        );
         if usable {
             lease.clean();
         }
@@ -123,7 +130,13 @@ impl Backend for Sqlite {
     }
 }
 
-async fn run_all(connection: &mut SqliteConnection, steps: &[Step], caps: &Caps, until: Instant, writes: bool) -> Result<Vec<Rows>, SqlError> {
+async fn run_all(
+    connection: &mut SqliteConnection,
+    steps: &[Step],
+    caps: &Caps,
+    until: Instant,
+    writes: bool,
+) -> Result<Vec<Rows>, SqlError> {
     // SQLite runs on a thread of its own and hears nothing of a dropped future.
     let mut handle = connection.lock_handle().await.map_err(sql_error)?;
     handle.set_progress_handler(PROGRESS_STEPS, move || Instant::now() < until);
@@ -155,7 +168,7 @@ async fn run_one(connection: &mut SqliteConnection, step: &Step, caps: &Caps) ->
         bind(&mut arguments, value).map_err(SqlError::Broken)?;
     }
     let mut rows = signature.rows();
-    let mut meter = Meter::new(caps);
+    let mut count = 0;
     // The text is the print of a vetted syntax tree.
     let query = sqlx::query_with(AssertSqlSafe(step.statement.text.clone()), arguments);
     let mut stream = connection.fetch_many(query);
@@ -163,25 +176,26 @@ async fn run_one(connection: &mut SqliteConnection, step: &Step, caps: &Caps) ->
         match item {
             Either::Left(done) => rows.affected = done.rows_affected(),
             Either::Right(row) => {
-                let row = read_row(&signature.columns, &row)?;
-                meter.count(&row)?;
-                rows.rows.push(row);
+                read_row(&signature.columns, &row, &mut rows)?;
+                count += 1;
+                check_size(&rows, count, caps)?;
             }
         }
     }
     if !step.statement.vetted.writes() {
         // SQLite would tell of the connection's last write instead.
-        rows.affected = rows.rows.len() as u64;
+        rows.affected = count as u64;
     }
     Ok(rows)
 }
 
-fn read_row(columns: &[Column], row: &SqliteRow) -> Result<Vec<Value>, SqlError> {
-    let read_one = |(index, column): (usize, &Column)| {
+fn read_row(columns: &[Column], row: &SqliteRow, rows: &mut Rows) -> Result<(), SqlError> {
+    for (index, column) in columns.iter().enumerate() {
         let value = row.try_get_raw(index).map_err(sql_error)?;
-        read(column.kind, value).map_err(SqlError::Broken)
-    };
-    columns.iter().enumerate().map(read_one).collect()
+        let cell = read(column.kind, value, rows).map_err(SqlError::Broken)?;
+        rows.cells.push(cell);
+    }
+    Ok(())
 }
 
 async fn prepare_ledger(connection: &mut SqliteConnection) -> Result<Vec<(u32, String)>, MigrationError> {

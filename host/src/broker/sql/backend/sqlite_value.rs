@@ -7,7 +7,7 @@ use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteValueRef};
 use sqlx::{Arguments, Decode, Sqlite, TypeInfo, ValueRef};
 
-use super::super::value::{Kind, Value};
+use super::super::value::{Cell, Kind, Rows, Value};
 
 /// Binds a value; every one of them fits some storage class.
 pub(super) fn bind(arguments: &mut SqliteArguments, value: &Value) -> Result<(), BoxDynError> {
@@ -30,23 +30,23 @@ pub(super) fn kind(declared: &str) -> Option<Kind> {
     }
 }
 
-/// A column's value.
-pub(super) fn read(kind: Option<Kind>, value: SqliteValueRef<'_>) -> Result<Value, BoxDynError> {
+/// A column's value; its bytes go into the heap.
+pub(super) fn read(kind: Option<Kind>, value: SqliteValueRef<'_>, rows: &mut Rows) -> Result<Cell, BoxDynError> {
     if value.is_null() {
-        return Ok(Value::Null);
+        return Ok(Cell::Null);
     }
     let class = value.type_info().name().to_owned();
     Ok(match class.as_str() {
         "INTEGER" | "BOOLEAN" | "DATETIME" => {
             let number = <i64 as Decode<Sqlite>>::decode(value)?;
             match kind {
-                Some(Kind::Bool) => Value::Boolean(number != 0),
-                Some(Kind::Timestamp) => Value::Timestamp(number),
-                _ => Value::Integer(number),
+                Some(Kind::Bool) => Cell::Boolean(number != 0),
+                Some(Kind::Timestamp) => Cell::Timestamp(number),
+                _ => Cell::Integer(number),
             }
         }
-        "REAL" => Value::Float(<f64 as Decode<Sqlite>>::decode(value)?),
-        "BLOB" => Value::Blob(<Vec<u8> as Decode<Sqlite>>::decode(value)?),
-        _ => Value::Text(<String as Decode<Sqlite>>::decode(value)?),
+        "REAL" => Cell::Float(<f64 as Decode<Sqlite>>::decode(value)?),
+        "BLOB" => Cell::Blob(rows.keep(<&[u8] as Decode<Sqlite>>::decode(value)?)),
+        _ => Cell::Text(rows.keep(<&str as Decode<Sqlite>>::decode(value)?.as_bytes())),
     })
 }

@@ -9,8 +9,7 @@
 //! because their run time is a guest's to choose.
 
 use sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, CharacterLength, DataType, DateTimeField, ExactNumberInfo,
-    TimezoneInfo,
+    ArrayElemTypeDef, BinaryOperator, CharacterLength, DataType, DateTimeField, ExactNumberInfo, TimezoneInfo,
 };
 
 use super::Dialect;
@@ -66,10 +65,7 @@ pub(super) fn allows_function(name: &str, dialect: Dialect) -> bool {
         Dialect::Postgres => POSTGRES,
         Dialect::Sqlite => SQLITE,
     };
-    BOTH.iter()
-        .chain(own)
-        .flat_map(|row| row.split(' '))
-        .any(|listed| listed == name)
+    BOTH.iter().chain(own).flat_map(|row| row.split(' ')).any(|listed| listed == name)
 }
 
 /// Whether `name`, in lower case, may stand without parentheses.
@@ -88,8 +84,8 @@ pub(super) fn allows_type(data_type: &DataType, dialect: Dialect) -> bool {
 
 fn is_shared_type(data_type: &DataType) -> bool {
     use DataType::{
-        BigInt, Boolean, CharacterVarying, Date, Decimal, DoublePrecision, Float, Int, Integer,
-        Numeric, Real, SmallInt, Text, Timestamp, Varchar,
+        BigInt, Boolean, CharacterVarying, Date, Decimal, DoublePrecision, Float, Int, Integer, Numeric, Real,
+        SmallInt, Text, Timestamp, Varchar,
     };
     match data_type {
         SmallInt(None) | Int(None) | Integer(None) | BigInt(None) | Real | DoublePrecision => true,
@@ -103,17 +99,12 @@ fn is_shared_type(data_type: &DataType) -> bool {
 
 fn is_postgres_type(data_type: &DataType) -> bool {
     use DataType::{
-        Array, Bool, Bytea, Float4, Float8, Int2, Int4, Int8, Interval, JSON, JSONB, Time,
-        Timestamp, Uuid,
+        Array, Bool, Bytea, Float4, Float8, Int2, Int4, Int8, Interval, JSON, JSONB, Time, Timestamp, Uuid,
     };
     match data_type {
-        Int2(None) | Int4(None) | Int8(None) | Float4 | Float8 | Bool | Uuid | JSON | JSONB
-        | Bytea => true,
+        Int2(None) | Int4(None) | Int8(None) | Float4 | Float8 | Bool | Uuid | JSON | JSONB | Bytea => true,
         Time(None, TimezoneInfo::None) | Timestamp(_, _) => true,
-        Interval {
-            fields: None,
-            precision: None,
-        } => true,
+        Interval { fields: None, precision: None } => true,
         // One level: the printer and Postgres disagree on nothing there.
         Array(ArrayElemTypeDef::SquareBracket(inner, None)) => {
             !matches!(**inner, Array(_)) && allows_type(inner, Dialect::Postgres)
@@ -127,17 +118,14 @@ fn is_sqlite_type(data_type: &DataType) -> bool {
 }
 
 fn is_plain_length(length: Option<&CharacterLength>) -> bool {
-    matches!(
-        length,
-        None | Some(CharacterLength::IntegerLength { unit: None, .. })
-    )
+    matches!(length, None | Some(CharacterLength::IntegerLength { unit: None, .. }))
 }
 
 /// Whether an operator between two values may be used.
 pub(super) fn allows_operator(op: &BinaryOperator, dialect: Dialect) -> bool {
     use BinaryOperator::{
-        And, Arrow, BitwiseAnd, BitwiseOr, Divide, Eq, Gt, GtEq, LongArrow, Lt, LtEq, Minus,
-        Modulo, Multiply, NotEq, Or, Plus, StringConcat,
+        And, Arrow, BitwiseAnd, BitwiseOr, Divide, Eq, Gt, GtEq, LongArrow, Lt, LtEq, Minus, Modulo, Multiply, NotEq,
+        Or, Plus, StringConcat,
     };
     match op {
         Plus | Minus | Multiply | Divide | Modulo | StringConcat | BitwiseAnd | BitwiseOr => true,
@@ -150,20 +138,11 @@ pub(super) fn allows_operator(op: &BinaryOperator, dialect: Dialect) -> bool {
 /// read as a parameter there.
 fn is_postgres_operator(op: &BinaryOperator) -> bool {
     use BinaryOperator::{
-        ArrowAt, AtArrow, HashArrow, HashLongArrow, HashMinus, PGOverlap, Question, QuestionAnd,
-        QuestionPipe,
+        ArrowAt, AtArrow, HashArrow, HashLongArrow, HashMinus, PGOverlap, Question, QuestionAnd, QuestionPipe,
     };
     matches!(
         op,
-        ArrowAt
-            | AtArrow
-            | HashArrow
-            | HashLongArrow
-            | HashMinus
-            | PGOverlap
-            | Question
-            | QuestionAnd
-            | QuestionPipe
+        ArrowAt | AtArrow | HashArrow | HashLongArrow | HashMinus | PGOverlap | Question | QuestionAnd | QuestionPipe
     )
 }
 
@@ -175,23 +154,10 @@ pub(super) fn allows_comparison(op: &BinaryOperator) -> bool {
 
 /// Whether a field may be extracted from a time.
 pub(super) fn allows_field(field: &DateTimeField) -> bool {
-    use DateTimeField::{
-        Day, Dow, Doy, Epoch, Hour, Isodow, Isoyear, Minute, Month, Quarter, Second, Week, Year,
-    };
+    use DateTimeField::{Day, Dow, Doy, Epoch, Hour, Isodow, Isoyear, Minute, Month, Quarter, Second, Week, Year};
     matches!(
         field,
-        Day | Dow
-            | Doy
-            | Epoch
-            | Hour
-            | Isodow
-            | Isoyear
-            | Minute
-            | Month
-            | Quarter
-            | Second
-            | Week(None)
-            | Year
+        Day | Dow | Doy | Epoch | Hour | Isodow | Isoyear | Minute | Month | Quarter | Second | Week(None) | Year
     )
 }
 

@@ -26,10 +26,7 @@ pub(super) fn check(text: &[TokenWithSpan], print: &[TokenWithSpan]) -> Result<(
         match left.get_mut(&content) {
             Some(count) if *count > 0 => *count -= 1,
             _ => {
-                return Denied::because(format!(
-                    "`{}` has no meaning where it stands",
-                    shorten(&content)
-                ));
+                return Denied::because(format!("`{}` has no meaning where it stands", shorten(&content)));
             }
         }
     }

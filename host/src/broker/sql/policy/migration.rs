@@ -39,15 +39,9 @@ pub fn vet_migration(
 ) -> Result<VettedMigration, Denied> {
     let texts = text::split(text, dialect, LONGEST_MIGRATION)?;
     if texts.len() > MOST_STATEMENTS {
-        return Denied::because(format!(
-            "a migration may have at most {MOST_STATEMENTS} statements"
-        ));
+        return Denied::because(format!("a migration may have at most {MOST_STATEMENTS} statements"));
     }
-    let mut migration = Migration {
-        dialect,
-        schema,
-        tables: tables.clone(),
-    };
+    let mut migration = Migration { dialect, schema, tables: tables.clone() };
     let statements = texts.into_iter().map(|tokens| migration.statement(tokens));
     let vetted = VettedMigration(statements.collect::<Result<_, _>>()?);
     *tables = migration.tables;
@@ -73,19 +67,13 @@ impl Migration<'_> {
                 walk::statement(&mut statement, &self.scope(), 0).map(|_| ())?;
             }
             _ => {
-                return Denied::because(
-                    "only tables and indexes may be created, altered or dropped",
-                );
+                return Denied::because("only tables and indexes may be created, altered or dropped");
             }
         }
         text::print(&statement, &tokens, self.dialect)
     }
 
     fn scope(&self) -> Scope<'_> {
-        Scope {
-            dialect: self.dialect,
-            schema: self.schema,
-            tables: &self.tables,
-        }
+        Scope { dialect: self.dialect, schema: self.schema, tables: &self.tables }
     }
 }

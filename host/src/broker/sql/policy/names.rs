@@ -49,10 +49,7 @@ pub(super) fn rewrite_strict(ident: &mut Ident, dialect: Dialect) -> Result<(), 
 /// Like [`rewrite_strict`], for tables, indexes and names beside them.
 pub(super) fn rewrite_relation(ident: &mut Ident, dialect: Dialect) -> Result<(), Denied> {
     rewrite_strict(ident, dialect)?;
-    match RESERVED_PREFIXES
-        .iter()
-        .find(|prefix| ident.value.starts_with(**prefix))
-    {
+    match RESERVED_PREFIXES.iter().find(|prefix| ident.value.starts_with(**prefix)) {
         Some(prefix) => Denied::because(format!("names starting with `{prefix}` are reserved")),
         None => Ok(()),
     }
@@ -70,36 +67,26 @@ pub(super) fn single(name: &mut ObjectName) -> Result<&mut Ident, Denied> {
 /// Puts the module's schema before a table or index name, where there are schemas.
 pub(super) fn qualify(name: &mut ObjectName, dialect: Dialect, schema: &str) {
     if dialect == Dialect::Postgres {
-        let schema = Ident {
-            quote_style: Some('"'),
-            ..Ident::new(schema)
-        };
+        let schema = Ident { quote_style: Some('"'), ..Ident::new(schema) };
         name.0.insert(0, ObjectNamePart::Identifier(schema));
     }
 }
 
 fn check_shape(ident: &Ident) -> Result<(), Denied> {
     let mut bytes = ident.value.bytes();
-    let starts_well = bytes
-        .next()
-        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    let starts_well = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     let is_plain = starts_well && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if is_plain && ident.value.len() <= LONGEST_NAME {
         return Ok(());
     }
-    Denied::because(format!(
-        "name {} is not plain ASCII of at most {LONGEST_NAME} characters",
-        shown(ident)
-    ))
+    Denied::because(format!("name {} is not plain ASCII of at most {LONGEST_NAME} characters", shown(ident)))
 }
 
 fn check_system(ident: &Ident, dialect: Dialect) -> Result<(), Denied> {
     let name = ident.value.to_ascii_lowercase();
     let is_system = match dialect {
         // `row.pg_typeof` is another spelling of the call `pg_typeof(row)`.
-        Dialect::Postgres => {
-            name.starts_with("pg_") || POSTGRES_SYSTEM_COLUMNS.contains(&name.as_str())
-        }
+        Dialect::Postgres => name.starts_with("pg_") || POSTGRES_SYSTEM_COLUMNS.contains(&name.as_str()),
         Dialect::Sqlite => SQLITE_SYSTEM_COLUMNS.contains(&name.as_str()),
     };
     if is_system {

@@ -22,14 +22,9 @@ enum Expect<'a> {
 
 /// The cases of a data file: a text, and what becomes of it.
 fn cases(file: &str) -> impl Iterator<Item = (&str, Expect<'_>)> {
-    let lines = file
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with("# "));
+    let lines = file.lines().filter(|line| !line.is_empty() && !line.starts_with("# "));
     let lines: Vec<&str> = lines.collect();
-    let pairs: Vec<_> = lines
-        .chunks(2)
-        .map(|pair| (pair[0], expectation(pair[1])))
-        .collect();
+    let pairs: Vec<_> = lines.chunks(2).map(|pair| (pair[0], expectation(pair[1]))).collect();
     pairs.into_iter()
 }
 
@@ -46,10 +41,7 @@ fn check(text: &str, outcome: Result<String, Denied>, expect: &Expect<'_>) {
     match (outcome, expect) {
         (Ok(sent), Expect::Sent(print)) => assert_eq!(sent, *print, "{text}"),
         (Err(denied), Expect::Refused(part)) => {
-            assert!(
-                denied.to_string().contains(part),
-                "{text}\nwas refused for another reason: {denied}"
-            );
+            assert!(denied.to_string().contains(part), "{text}\nwas refused for another reason: {denied}");
         }
         (Ok(sent), Expect::Refused(_)) => panic!("{text}\npassed as {sent}"),
         (Err(denied), Expect::Sent(_)) => panic!("{text}\nwas refused: {denied}"),
@@ -67,25 +59,14 @@ fn migrate(text: &str, dialect: Dialect, tables: &mut Tables) -> Result<VettedMi
 }
 
 fn vet_with(text: &str, dialect: Dialect, tables: &Tables) -> Result<Vetted, Denied> {
-    vet(
-        text,
-        &Scope {
-            dialect,
-            schema: SCHEMA,
-            tables,
-        },
-    )
+    vet(text, &Scope { dialect, schema: SCHEMA, tables })
 }
 
 #[track_caller]
 fn check_statements(file: &str, dialect: Dialect) {
     let tables = own_tables(dialect);
     for (text, expect) in cases(file) {
-        check(
-            text,
-            vet_with(text, dialect, &tables).map(|vetted| vetted.sql().to_owned()),
-            &expect,
-        );
+        check(text, vet_with(text, dialect, &tables).map(|vetted| vetted.sql().to_owned()), &expect);
     }
 }
 
@@ -95,11 +76,7 @@ fn check_migrations(file: &str, dialect: Dialect) {
     let mut built = Tables::default();
     for (text, expect) in cases(file) {
         let mut usual = own_tables(dialect);
-        let tables = if matches!(expect, Expect::Sent(_)) {
-            &mut built
-        } else {
-            &mut usual
-        };
+        let tables = if matches!(expect, Expect::Sent(_)) { &mut built } else { &mut usual };
         let printed = |vetted: VettedMigration| vetted.statements().collect::<Vec<_>>().join("; ");
         check(text, migrate(text, dialect, tables).map(printed), &expect);
     }

@@ -91,8 +91,7 @@ fn check_tokens(tokens: &Tokens) -> Result<(), Denied> {
                 "a statement may have at most {MOST_TOKENS} words and signs, and {DEEPEST_NESTING} parentheses in each other"
             ));
         }
-        after_position =
-            matches!(&token.token, Token::Word(word) if word.keyword == Keyword::POSITION);
+        after_position = matches!(&token.token, Token::Word(word) if word.keyword == Keyword::POSITION);
     }
     Ok(())
 }
@@ -113,12 +112,9 @@ pub(super) fn check_verb(tokens: &Tokens, verbs: &[&str]) -> Result<(), Denied> 
 
 /// Parses one statement and nothing after it.
 pub(super) fn parse(tokens: Tokens, dialect: Dialect) -> Result<Statement, Denied> {
-    let mut parser = Parser::new(grammar(dialect))
-        .with_recursion_limit(PARSER_DEPTH)
-        .with_tokens_with_locations(tokens);
-    let statement = parser
-        .parse_statement()
-        .or_else(|error| Denied::because(unreadable(&error.to_string())))?;
+    let mut parser =
+        Parser::new(grammar(dialect)).with_recursion_limit(PARSER_DEPTH).with_tokens_with_locations(tokens);
+    let statement = parser.parse_statement().or_else(|error| Denied::because(unreadable(&error.to_string())))?;
     let next = parser.next_token();
     if next.token == Token::EOF {
         return Ok(statement);
@@ -128,20 +124,14 @@ pub(super) fn parse(tokens: Tokens, dialect: Dialect) -> Result<Statement, Denie
 
 /// Prints a walked tree, and proves that the print reads back as that tree and
 /// has lost nothing of the text it was parsed from.
-pub(super) fn print(
-    statement: &Statement,
-    text: &Tokens,
-    dialect: Dialect,
-) -> Result<String, Denied> {
+pub(super) fn print(statement: &Statement, text: &Tokens, dialect: Dialect) -> Result<String, Denied> {
     let sql = statement.to_string();
     check_characters(&sql, LONGEST_PRINT)?;
     let tokens = tokenize(&sql, dialect)?;
     if parse(tokens.clone(), dialect).as_ref() == Ok(statement) {
         return loss::check(text, &tokens).map(|()| sql);
     }
-    Denied::because(
-        "the statement does not read back as it prints; bind unusual text as a parameter",
-    )
+    Denied::because("the statement does not read back as it prints; bind unusual text as a parameter")
 }
 
 fn grammar(dialect: Dialect) -> &'static dyn Grammar {

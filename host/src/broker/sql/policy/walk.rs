@@ -33,18 +33,11 @@ pub(super) struct Found {
 }
 
 /// Walks one SELECT, INSERT, UPDATE or DELETE.
-pub(super) fn statement(
-    statement: &mut Statement,
-    scope: &Scope<'_>,
-    most_parameters: u32,
-) -> Result<Found, Denied> {
+pub(super) fn statement(statement: &mut Statement, scope: &Scope<'_>, most_parameters: u32) -> Result<Found, Denied> {
     let mut walk = Walk::new(scope, most_parameters);
     walk.statement(statement)?;
     let parameters = walk.count_parameters()?;
-    Ok(Found {
-        writes: walk.writes,
-        parameters,
-    })
+    Ok(Found { writes: walk.writes, parameters })
 }
 
 /// Walks an expression of a table definition: no parameters, no subqueries of
@@ -89,18 +82,13 @@ impl<'a> Walk<'a> {
     fn statement(&mut self, statement: &mut Statement) -> Result<(), Denied> {
         match statement {
             Statement::Query(query) => self.query(query, Writes::Allowed),
-            Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
-                self.write(statement)
-            }
+            Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => self.write(statement),
             _ => Denied::because("only SELECT, INSERT, UPDATE and DELETE are allowed"),
         }
     }
 
     /// One level down. An error ends the walk, so only success comes back up.
-    fn deeper(
-        &mut self,
-        visit: impl FnOnce(&mut Self) -> Result<(), Denied>,
-    ) -> Result<(), Denied> {
+    fn deeper(&mut self, visit: impl FnOnce(&mut Self) -> Result<(), Denied>) -> Result<(), Denied> {
         if self.depth == DEEPEST {
             return Denied::because(format!("the statement nests deeper than {DEEPEST} levels"));
         }
@@ -118,10 +106,7 @@ impl<'a> Walk<'a> {
         if self.dialect() == dialect {
             return Ok(());
         }
-        Denied::because(format!(
-            "{construct} is not allowed on {:?}",
-            self.dialect()
-        ))
+        Denied::because(format!("{construct} is not allowed on {:?}", self.dialect()))
     }
 
     fn name(&self, ident: &mut Ident) -> Result<(), Denied> {
@@ -168,8 +153,6 @@ impl<'a> Walk<'a> {
             return Ok(used as usize);
         }
         let missing = self.parameters.trailing_ones() + 1;
-        Denied::because(format!(
-            "parameter `${missing}` is not used although `${highest}` is"
-        ))
+        Denied::because(format!("parameter `${missing}` is not used although `${highest}` is"))
     }
 }

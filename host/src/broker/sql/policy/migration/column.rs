@@ -1,9 +1,8 @@
 //! Columns and constraints, in CREATE TABLE and ALTER TABLE.
 
 use sqlparser::ast::{
-    CheckConstraint, ColumnDef, ColumnOption, ColumnOptionDef, ForeignKeyConstraint, GeneratedAs,
-    Ident, KeyOrIndexDisplay, NullsDistinctOption, ObjectName, PrimaryKeyConstraint,
-    TableConstraint, UniqueConstraint,
+    CheckConstraint, ColumnDef, ColumnOption, ColumnOptionDef, ForeignKeyConstraint, GeneratedAs, Ident,
+    KeyOrIndexDisplay, NullsDistinctOption, ObjectName, PrimaryKeyConstraint, TableConstraint, UniqueConstraint,
 };
 use sqlparser::tokenizer::Token;
 
@@ -14,19 +13,13 @@ use super::Migration;
 
 impl Migration<'_> {
     pub(super) fn column(&self, column: &mut ColumnDef) -> Result<(), Denied> {
-        let ColumnDef {
-            name,
-            data_type,
-            options,
-        } = column;
+        let ColumnDef { name, data_type, options } = column;
         self.strict(name)?;
         check_type(data_type, self.dialect)?;
-        options
-            .iter_mut()
-            .try_for_each(|ColumnOptionDef { name, option }| {
-                self.optional_name(name)?;
-                self.option(option)
-            })
+        options.iter_mut().try_for_each(|ColumnOptionDef { name, option }| {
+            self.optional_name(name)?;
+            self.option(option)
+        })
     }
 
     fn option(&self, option: &mut ColumnOption) -> Result<(), Denied> {
@@ -45,26 +38,18 @@ impl Migration<'_> {
                 generation_expr_mode: None,
                 generated_keyword: true,
             } if sequence_options.iter().all(Vec::is_empty) => self.identity(),
-            other => Denied::because(format!(
-                "column option `{}` is not allowed",
-                shorten(&other.to_string())
-            )),
+            other => Denied::because(format!("column option `{}` is not allowed", shorten(&other.to_string()))),
         }
     }
 
     fn identity(&self) -> Result<(), Denied> {
-        absent(
-            self.dialect == Dialect::Postgres,
-            "GENERATED AS IDENTITY on SQLite",
-        )
+        absent(self.dialect == Dialect::Postgres, "GENERATED AS IDENTITY on SQLite")
     }
 
     fn autoincrement(&self, tokens: &[Token]) -> Result<(), Denied> {
-        let is_autoincrement = matches!(tokens, [Token::Word(word)] if word.value.eq_ignore_ascii_case("AUTOINCREMENT"));
-        absent(
-            is_autoincrement && self.dialect == Dialect::Sqlite,
-            "this column option",
-        )
+        let is_autoincrement =
+            matches!(tokens, [Token::Word(word)] if word.value.eq_ignore_ascii_case("AUTOINCREMENT"));
+        absent(is_autoincrement && self.dialect == Dialect::Sqlite, "this column option")
     }
 
     pub(super) fn constraint(&self, constraint: &mut TableConstraint) -> Result<(), Denied> {
@@ -73,26 +58,14 @@ impl Migration<'_> {
             TableConstraint::Unique(key) => self.unique(key),
             TableConstraint::ForeignKey(key) => self.foreign_key(key),
             TableConstraint::Check(check) => self.check(check),
-            _ => Denied::because(
-                "only PRIMARY KEY, UNIQUE, FOREIGN KEY and CHECK constraints are allowed",
-            ),
+            _ => Denied::because("only PRIMARY KEY, UNIQUE, FOREIGN KEY and CHECK constraints are allowed"),
         }
     }
 
     fn primary_key(&self, key: &mut PrimaryKeyConstraint) -> Result<(), Denied> {
-        let PrimaryKeyConstraint {
-            name,
-            index_name,
-            index_type,
-            columns,
-            include,
-            index_options,
-            characteristics,
-        } = key;
-        absent(
-            index_name.is_none() && index_type.is_none() && index_options.is_empty(),
-            "an index option",
-        )?;
+        let PrimaryKeyConstraint { name, index_name, index_type, columns, include, index_options, characteristics } =
+            key;
+        absent(index_name.is_none() && index_type.is_none() && index_options.is_empty(), "an index option")?;
         absent(include.is_empty(), "INCLUDE")?;
         absent(characteristics.is_none(), "DEFERRABLE")?;
         self.optional_name(name)?;
@@ -111,17 +84,11 @@ impl Migration<'_> {
             characteristics,
             nulls_distinct,
         } = key;
-        absent(
-            index_name.is_none() && index_type.is_none() && index_options.is_empty(),
-            "an index option",
-        )?;
+        absent(index_name.is_none() && index_type.is_none() && index_options.is_empty(), "an index option")?;
         absent(*index_type_display == KeyOrIndexDisplay::None, "UNIQUE KEY")?;
         absent(include.is_empty(), "INCLUDE")?;
         absent(characteristics.is_none(), "DEFERRABLE")?;
-        absent(
-            *nulls_distinct == NullsDistinctOption::None,
-            "NULLS DISTINCT",
-        )?;
+        absent(*nulls_distinct == NullsDistinctOption::None, "NULLS DISTINCT")?;
         self.optional_name(name)?;
         self.index_columns(columns)
     }
@@ -142,19 +109,11 @@ impl Migration<'_> {
         absent(characteristics.is_none(), "DEFERRABLE")?;
         self.optional_name(name)?;
         self.own_table(foreign_table)?;
-        columns
-            .iter_mut()
-            .chain(referred_columns)
-            .try_for_each(|column| self.strict(column))
+        columns.iter_mut().chain(referred_columns).try_for_each(|column| self.strict(column))
     }
 
     fn check(&self, check: &mut CheckConstraint) -> Result<(), Denied> {
-        let CheckConstraint {
-            name,
-            expr,
-            no_inherit,
-            enforced,
-        } = check;
+        let CheckConstraint { name, expr, no_inherit, enforced } = check;
         absent(!*no_inherit && enforced.is_none(), "an option after CHECK")?;
         self.optional_name(name)?;
         self.expression(expr)

@@ -1,9 +1,7 @@
 //! CREATE TABLE and CREATE INDEX.
 
 use sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
-use sqlparser::ast::{
-    CreateIndex, CreateTable, IndexColumn, IndexType, OrderByExpr, OrderByOptions,
-};
+use sqlparser::ast::{CreateIndex, CreateTable, IndexColumn, IndexType, OrderByExpr, OrderByOptions};
 
 use super::super::{Denied, Dialect, absent, names, walk};
 use super::Migration;
@@ -18,14 +16,8 @@ impl Migration<'_> {
         }
         self.tables.0.entry(name).or_default();
         names::qualify(&mut create.name, self.dialect, self.schema);
-        create
-            .columns
-            .iter_mut()
-            .try_for_each(|column| self.column(column))?;
-        create
-            .constraints
-            .iter_mut()
-            .try_for_each(|constraint| self.constraint(constraint))
+        create.columns.iter_mut().try_for_each(|column| self.column(column))?;
+        create.constraints.iter_mut().try_for_each(|constraint| self.constraint(constraint))
     }
 
     pub(super) fn create_index(&mut self, create: &mut CreateIndex) -> Result<(), Denied> {
@@ -48,19 +40,14 @@ impl Migration<'_> {
         absent(!*concurrently && !*r#async, "CONCURRENTLY")?;
         absent(include.is_empty(), "INCLUDE")?;
         absent(nulls_distinct.is_none(), "NULLS DISTINCT")?;
-        absent(
-            with.is_empty() && index_options.is_empty() && alter_options.is_empty(),
-            "an index option",
-        )?;
+        absent(with.is_empty() && index_options.is_empty() && alter_options.is_empty(), "an index option")?;
         self.method(using.as_ref())?;
         let Some(name) = name else {
             return Denied::because("an index needs a name");
         };
         let table = self.own_table(table_name)?;
         self.index_columns(columns)?;
-        predicate
-            .iter_mut()
-            .try_for_each(|predicate| self.expression(predicate))?;
+        predicate.iter_mut().try_for_each(|predicate| self.expression(predicate))?;
         let name = self.new_name(names::single(name)?)?;
         // Whether it exists is left to the database: dropping a column drops
         // indexes too, which is not followed here.
@@ -76,25 +63,12 @@ impl Migration<'_> {
     }
 
     pub(super) fn index_columns(&self, columns: &mut [IndexColumn]) -> Result<(), Denied> {
-        columns.iter_mut().try_for_each(
-            |IndexColumn {
-                 column,
-                 operator_class,
-             }| {
-                absent(operator_class.is_none(), "an operator class")?;
-                let OrderByExpr {
-                    expr,
-                    options:
-                        OrderByOptions {
-                            sort: _,
-                            nulls_first: _,
-                        },
-                    with_fill,
-                } = column;
-                absent(with_fill.is_none(), "WITH FILL")?;
-                self.expression(expr)
-            },
-        )
+        columns.iter_mut().try_for_each(|IndexColumn { column, operator_class }| {
+            absent(operator_class.is_none(), "an operator class")?;
+            let OrderByExpr { expr, options: OrderByOptions { sort: _, nulls_first: _ }, with_fill } = column;
+            absent(with_fill.is_none(), "WITH FILL")?;
+            self.expression(expr)
+        })
     }
 
     pub(super) fn expression(&self, expr: &mut sqlparser::ast::Expr) -> Result<(), Denied> {
@@ -112,8 +86,5 @@ fn check_is_plain(create: &CreateTable) -> Result<(), Denied> {
         .without_rowid(create.without_rowid)
         .strict(create.strict)
         .build();
-    absent(
-        plain == *create,
-        "an option of CREATE TABLE beyond columns and constraints",
-    )
+    absent(plain == *create, "an option of CREATE TABLE beyond columns and constraints")
 }

@@ -7,23 +7,11 @@ use super::Migration;
 
 impl Migration<'_> {
     pub(super) fn drop(&mut self, statement: &mut Statement) -> Result<(), Denied> {
-        let Statement::Drop {
-            object_type,
-            if_exists,
-            names,
-            cascade,
-            restrict,
-            purge,
-            temporary,
-            table,
-        } = statement
+        let Statement::Drop { object_type, if_exists, names, cascade, restrict, purge, temporary, table } = statement
         else {
             return Denied::because("only DROP TABLE and DROP INDEX are allowed");
         };
-        absent(
-            !*if_exists,
-            "DROP ... IF EXISTS (migrations run once, in order)",
-        )?;
+        absent(!*if_exists, "DROP ... IF EXISTS (migrations run once, in order)")?;
         absent(!*cascade && !*restrict && !*purge, "CASCADE or RESTRICT")?;
         absent(!*temporary && table.is_none(), "an option of DROP")?;
         let [name] = names.as_mut_slice() else {

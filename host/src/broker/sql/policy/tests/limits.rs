@@ -7,52 +7,27 @@ use super::{Dialect, Tables, migrate, own_tables, vet_with};
 #[track_caller]
 fn check_refused(text: &str, part: &str) {
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
-        let denied =
-            vet_with(text, dialect, &own_tables(dialect)).expect_err("the text is too much");
+        let denied = vet_with(text, dialect, &own_tables(dialect)).expect_err("the text is too much");
         let shown: String = text.chars().take(60).collect();
-        assert!(
-            denied.to_string().contains(part),
-            "{shown}... on {dialect:?}: {denied}"
-        );
+        assert!(denied.to_string().contains(part), "{shown}... on {dialect:?}: {denied}");
     }
 }
 
 #[test]
 fn what_is_too_long_deep_or_strange_is_refused() {
     check_refused("", "exactly one statement");
-    check_refused(
-        &format!("select '{}'", "x".repeat(16 * 1024)),
-        "longer than 16384 bytes",
-    );
+    check_refused(&format!("select '{}'", "x".repeat(16 * 1024)), "longer than 16384 bytes");
     check_refused("select 'a\0b'", "control character");
     check_refused("select \u{1b}1", "control character");
     check_refused("select 1\u{85}", "control character");
-    check_refused(
-        &format!("select 1{}", ", 1".repeat(1_000)),
-        "at most 2000 words",
-    );
+    check_refused(&format!("select 1{}", ", 1".repeat(1_000)), "at most 2000 words");
     check_refused(&format!("select 1{}", " + 1".repeat(900)), "nests deeper");
-    check_refused(
-        &format!("select 1{}", " union select 1".repeat(100)),
-        "nests deeper",
-    );
+    check_refused(&format!("select 1{}", " union select 1".repeat(100)), "nests deeper");
     check_refused(&format!("select 1{}", "::int".repeat(100)), "nests deeper");
-    check_refused(
-        &format!("select {}1{}", "(".repeat(17), ")".repeat(17)),
-        "16 parentheses",
-    );
-    check_refused(
-        &format!("select {}1", "not ".repeat(60)),
-        "cannot be parsed",
-    );
-    check_refused(
-        &format!("select {}1", "case when ".repeat(60)),
-        "cannot be parsed",
-    );
-    check_refused(
-        &format!("select {}1{}", "position(".repeat(12), ")".repeat(12)),
-        "POSITION",
-    );
+    check_refused(&format!("select {}1{}", "(".repeat(17), ")".repeat(17)), "16 parentheses");
+    check_refused(&format!("select {}1", "not ".repeat(60)), "cannot be parsed");
+    check_refused(&format!("select {}1", "case when ".repeat(60)), "cannot be parsed");
+    check_refused(&format!("select {}1{}", "position(".repeat(12), ")".repeat(12)), "POSITION");
 }
 
 /// Openings that make a parser try again, each repeated to the limit.
@@ -109,24 +84,14 @@ fn check_is_quick(text: &str) {
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
         let started = Instant::now();
         let _ = vet_with(text, dialect, &own_tables(dialect));
-        assert!(
-            started.elapsed() < Duration::from_secs(5),
-            "{} bytes of {text:.60}",
-            text.len()
-        );
+        assert!(started.elapsed() < Duration::from_secs(5), "{} bytes of {text:.60}", text.len());
     }
 }
 
 #[test]
 fn no_opening_takes_long_however_often_it_is_repeated() {
-    for head in [
-        "",
-        "select ",
-        "select 1 from ",
-        "with a as ",
-        "insert into tasks values ",
-        "delete from tasks where ",
-    ] {
+    for head in ["", "select ", "select 1 from ", "with a as ", "insert into tasks values ", "delete from tasks where "]
+    {
         for opening in OPENINGS {
             for times in [16, 10_000] {
                 let mut text = format!("{head}{}", opening.repeat(times));
@@ -142,10 +107,7 @@ fn what_is_just_within_the_limits_passes() {
     let texts = [
         format!("select 1{}", ", 1".repeat(999)),
         format!("select {}1{}", "(".repeat(16), ")".repeat(16)),
-        format!(
-            "select id from tasks where id = 1{}",
-            " or id = 1".repeat(55)
-        ),
+        format!("select id from tasks where id = 1{}", " or id = 1".repeat(55)),
         format!("select '{}'", "x".repeat(16_000)),
     ];
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
@@ -161,20 +123,8 @@ fn a_migration_has_limits_of_its_own() {
         let denied = migrate(text, Dialect::Sqlite, &mut Tables::default()).expect_err("too much");
         assert!(denied.to_string().contains(part), "{denied}");
     };
-    check(
-        &format!("insert into a values ('{}')", "x".repeat(64 * 1024)),
-        "longer than 65536 bytes",
-    );
-    let tables: Vec<String> = (0..201)
-        .map(|n| format!("create table a{n} (id integer)"))
-        .collect();
+    check(&format!("insert into a values ('{}')", "x".repeat(64 * 1024)), "longer than 65536 bytes");
+    let tables: Vec<String> = (0..201).map(|n| format!("create table a{n} (id integer)")).collect();
     check(&tables.join(";"), "at most 200 statements");
-    assert!(
-        migrate(
-            &tables[..200].join(";"),
-            Dialect::Sqlite,
-            &mut Tables::default()
-        )
-        .is_ok()
-    );
+    assert!(migrate(&tables[..200].join(";"), Dialect::Sqlite, &mut Tables::default()).is_ok());
 }

@@ -10,9 +10,7 @@ use sqlparser::dialect::{Dialect as Grammar, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::parser::Parser;
 
 use super::super::lists;
-use super::{
-    Dialect, POSTGRES, POSTGRES_MIGRATIONS, SQLITE, SQLITE_MIGRATIONS, Tables, cases, migrate,
-};
+use super::{Dialect, POSTGRES, POSTGRES_MIGRATIONS, SQLITE, SQLITE_MIGRATIONS, Tables, cases, migrate};
 use super::{own_tables, vet_with};
 
 const ROUNDS: usize = 4_000;
@@ -60,9 +58,7 @@ fn mutate(random: &mut Random, corpus: &[&str], words: &[&str]) -> String {
 fn pieces(text: &str) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     for c in text.chars() {
-        let joins = |last: &String| {
-            (c == ' ' || c.is_alphanumeric()) && last.chars().all(char::is_alphanumeric)
-        };
+        let joins = |last: &String| (c == ' ' || c.is_alphanumeric()) && last.chars().all(char::is_alphanumeric);
         match pieces.last_mut() {
             Some(last) if joins(last) => last.push(c),
             _ => pieces.push(c.to_string()),
@@ -89,8 +85,7 @@ impl Visitor for Named {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
-        self.declared
-            .extend(ctes.map(|cte| cte.alias.name.value.clone()));
+        self.declared.extend(ctes.map(|cte| cte.alias.name.value.clone()));
         ControlFlow::Continue(())
     }
 
@@ -118,10 +113,7 @@ fn check_print(sql: &str, dialect: Dialect, tables: &Tables) {
     let mut named = Named::default();
     assert!(statement.visit(&mut named).is_continue());
     for relation in &named.relations {
-        assert!(
-            is_known(relation, dialect, tables, &named.declared),
-            "{relation} in {sql}"
-        );
+        assert!(is_known(relation, dialect, tables, &named.declared), "{relation} in {sql}");
     }
     for call in &named.calls {
         let is_listed = lists::allows_function(call, dialect) || lists::allows_clock(call);
@@ -129,17 +121,8 @@ fn check_print(sql: &str, dialect: Dialect, tables: &Tables) {
     }
 }
 
-fn is_known(
-    name: &ObjectName,
-    dialect: Dialect,
-    tables: &Tables,
-    declared: &BTreeSet<String>,
-) -> bool {
-    let parts: Vec<&str> = name
-        .0
-        .iter()
-        .filter_map(|part| Some(part.as_ident()?.value.as_str()))
-        .collect();
+fn is_known(name: &ObjectName, dialect: Dialect, tables: &Tables, declared: &BTreeSet<String>) -> bool {
+    let parts: Vec<&str> = name.0.iter().filter_map(|part| Some(part.as_ident()?.value.as_str())).collect();
     match (parts.as_slice(), dialect) {
         ([name], Dialect::Sqlite) => tables.contains(name) || declared.contains(*name),
         ([name], Dialect::Postgres) => declared.contains(*name),
@@ -162,10 +145,7 @@ fn check_fixpoint(sql: &str, dialect: Dialect, tables: &Tables) {
 fn run(seed: u64) -> usize {
     let mut random = Random(seed | 1);
     let words: Vec<&str> = WORDS.split_whitespace().collect();
-    let statements: Vec<&str> = cases(POSTGRES)
-        .chain(cases(SQLITE))
-        .map(|(text, _)| text)
-        .collect();
+    let statements: Vec<&str> = cases(POSTGRES).chain(cases(SQLITE)).map(|(text, _)| text).collect();
     let scopes = [Dialect::Postgres, Dialect::Sqlite].map(|dialect| (dialect, own_tables(dialect)));
     let mut passed = 0;
     for _ in 0..ROUNDS {
@@ -187,11 +167,7 @@ fn run_migrations(seed: u64) -> usize {
     let words: Vec<&str> = WORDS.split_whitespace().collect();
     let files = cases(POSTGRES_MIGRATIONS).chain(cases(SQLITE_MIGRATIONS));
     // The accepted ones build on each other; here each meets the usual tables.
-    let own = |text: &str| {
-        text.replace("things", "tasks")
-            .replace("items", "tasks")
-            .replace("lists", "notes")
-    };
+    let own = |text: &str| text.replace("things", "tasks").replace("items", "tasks").replace("lists", "notes");
     let own: Vec<String> = files.map(|(text, _)| own(text)).collect();
     let statements: Vec<&str> = own.iter().map(String::as_str).collect();
     let mut passed = 0;
@@ -203,14 +179,8 @@ fn run_migrations(seed: u64) -> usize {
                 continue;
             };
             passed += vetted.statements().len();
-            vetted
-                .statements()
-                .for_each(|sql| assert_eq!(read(sql, dialect).to_string(), sql));
-            assert!(
-                tables
-                    .iter()
-                    .all(|name| !name.contains(['"', '`', '.']) && !name.starts_with("pg_"))
-            );
+            vetted.statements().for_each(|sql| assert_eq!(read(sql, dialect).to_string(), sql));
+            assert!(tables.iter().all(|name| !name.contains(['"', '`', '.']) && !name.starts_with("pg_")));
         }
     }
     passed
@@ -218,9 +188,7 @@ fn run_migrations(seed: u64) -> usize {
 
 /// Prints the seed first: a failure shows it, and it can be put here.
 fn seeds() -> [u64; 2] {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let seeds = [20_261_121, now.subsec_nanos().into()];
     eprintln!("seeds {seeds:?}");
     seeds
@@ -229,17 +197,11 @@ fn seeds() -> [u64; 2] {
 #[test]
 fn damaged_statements_never_name_what_is_not_theirs() {
     let passed: usize = seeds().into_iter().map(run).sum();
-    assert!(
-        passed > ROUNDS / 10,
-        "only {passed} passed: the damage is too great to prove anything"
-    );
+    assert!(passed > ROUNDS / 10, "only {passed} passed: the damage is too great to prove anything");
 }
 
 #[test]
 fn damaged_migrations_never_print_what_reads_differently() {
     let passed: usize = seeds().into_iter().map(run_migrations).sum();
-    assert!(
-        passed > ROUNDS / 100,
-        "only {passed} passed: the damage is too great to prove anything"
-    );
+    assert!(passed > ROUNDS / 100, "only {passed} passed: the damage is too great to prove anything");
 }

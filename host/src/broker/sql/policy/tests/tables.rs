@@ -8,11 +8,7 @@ fn check_facts(text: &str, writes: bool, parameters: usize) {
         let Ok(vetted) = vet_with(text, dialect, &own_tables(dialect)) else {
             continue;
         };
-        assert_eq!(
-            (vetted.writes(), vetted.parameters()),
-            (writes, parameters),
-            "{text} on {dialect:?}"
-        );
+        assert_eq!((vetted.writes(), vetted.parameters()), (writes, parameters), "{text} on {dialect:?}");
     }
     let tables = own_tables(Dialect::Postgres);
     assert!(vet_with(text, Dialect::Postgres, &tables).is_ok(), "{text}");
@@ -22,24 +18,12 @@ fn check_facts(text: &str, writes: bool, parameters: usize) {
 fn a_statement_knows_whether_it_writes_and_what_it_binds() {
     check_facts("select 1", false, 0);
     check_facts("select $2, $1, $2", false, 2);
-    check_facts(
-        "select * from tasks where title = $1 limit $2 offset $3",
-        false,
-        3,
-    );
+    check_facts("select * from tasks where title = $1 limit $2 offset $3", false, 3);
     check_facts("insert into tasks (id) values ($1) returning id", true, 1);
     check_facts("update tasks set title = $1 where id = $2", true, 2);
     check_facts("delete from tasks", true, 0);
-    check_facts(
-        "with a as (delete from tasks where id = $1 returning id) select * from a",
-        true,
-        1,
-    );
-    check_facts(
-        "with a as (select 1 as x) insert into tasks (id) select x from a",
-        true,
-        0,
-    );
+    check_facts("with a as (delete from tasks where id = $1 returning id) select * from a", true, 1);
+    check_facts("with a as (select 1 as x) insert into tasks (id) select x from a", true, 0);
     let all: Vec<String> = (1..=64).map(|n| format!("${n}")).collect();
     check_facts(&format!("select {}", all.join(", ")), false, 64);
 }
@@ -50,11 +34,7 @@ fn check_left(text: &str, left: &[&str]) {
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
         let mut tables = own_tables(dialect);
         migrate(text, dialect, &mut tables).expect("the migration is allowed");
-        assert_eq!(
-            tables.iter().collect::<Vec<_>>(),
-            left,
-            "{text} on {dialect:?}"
-        );
+        assert_eq!(tables.iter().collect::<Vec<_>>(), left, "{text} on {dialect:?}");
     }
 }
 
@@ -63,31 +43,13 @@ fn a_migration_leaves_the_tables_it_makes() {
     check_left("", &["notes", "tasks"]);
     check_left(";;", &["notes", "tasks"]);
     check_left("create table a (id integer)", &["a", "notes", "tasks"]);
-    check_left(
-        "create table if not exists tasks (id integer)",
-        &["notes", "tasks"],
-    );
+    check_left("create table if not exists tasks (id integer)", &["notes", "tasks"]);
     check_left("drop table notes; drop table tasks", &[]);
-    check_left(
-        "alter table tasks rename to jobs; create index a on jobs (id)",
-        &["jobs", "notes"],
-    );
-    check_left(
-        "alter table tasks rename to jobs; create table tasks (id integer)",
-        &["jobs", "notes", "tasks"],
-    );
-    check_left(
-        "create table a (id integer references a (id)); insert into a values (1)",
-        &["a", "notes", "tasks"],
-    );
-    check_left(
-        "drop index by_title; create index by_title on notes (id)",
-        &["notes", "tasks"],
-    );
-    check_left(
-        "drop table tasks; create index by_title on notes (id)",
-        &["notes"],
-    );
+    check_left("alter table tasks rename to jobs; create index a on jobs (id)", &["jobs", "notes"]);
+    check_left("alter table tasks rename to jobs; create table tasks (id integer)", &["jobs", "notes", "tasks"]);
+    check_left("create table a (id integer references a (id)); insert into a values (1)", &["a", "notes", "tasks"]);
+    check_left("drop index by_title; create index by_title on notes (id)", &["notes", "tasks"]);
+    check_left("drop table tasks; create index by_title on notes (id)", &["notes"]);
 }
 
 #[track_caller]

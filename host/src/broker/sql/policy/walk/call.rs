@@ -1,9 +1,8 @@
 //! Function calls, with and without a grammar of their own.
 
 use sqlparser::ast::{
-    CeilFloorKind, DateTimeField, Expr, ExtractSyntax, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, WindowFrame,
-    WindowFrameBound, WindowSpec, WindowType,
+    CeilFloorKind, DateTimeField, Expr, ExtractSyntax, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArgumentList, FunctionArguments, Ident, WindowFrame, WindowFrameBound, WindowSpec, WindowType,
 };
 
 use super::super::text::shorten;
@@ -15,82 +14,39 @@ impl Walk<'_> {
     pub(super) fn special_call(&mut self, expr: &mut Expr) -> Result<(), Denied> {
         match expr {
             Expr::Function(function) => self.function(function),
-            Expr::Ceil {
-                expr,
-                field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime),
-            }
-            | Expr::Floor {
-                expr,
-                field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime),
-            } => self.expr(expr),
-            Expr::Extract {
-                field,
-                syntax: ExtractSyntax::From,
-                expr,
-            } => {
+            Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) }
+            | Expr::Floor { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => self.expr(expr),
+            Expr::Extract { field, syntax: ExtractSyntax::From, expr } => {
                 self.only_on(Dialect::Postgres, "EXTRACT")?;
                 absent(lists::allows_field(field), "this field of EXTRACT")?;
                 self.expr(expr)
             }
-            Expr::AtTimeZone {
-                timestamp,
-                time_zone,
-            } => {
+            Expr::AtTimeZone { timestamp, time_zone } => {
                 self.only_on(Dialect::Postgres, "AT TIME ZONE")?;
                 self.expr(timestamp)?;
                 self.expr(time_zone)
             }
-            Expr::Substring {
-                expr,
-                substring_from,
-                substring_for,
-                special,
-                shorthand: _,
-            } => {
-                absent(
-                    *special || self.dialect() == Dialect::Postgres,
-                    "SUBSTRING ... FROM",
-                )?;
+            Expr::Substring { expr, substring_from, substring_for, special, shorthand: _ } => {
+                absent(*special || self.dialect() == Dialect::Postgres, "SUBSTRING ... FROM")?;
                 self.expr(expr)?;
                 let rest = substring_from.iter_mut().chain(substring_for);
                 rest.into_iter().try_for_each(|expr| self.expr(expr))
             }
-            Expr::Trim {
-                expr,
-                trim_where,
-                trim_what,
-                trim_characters,
-            } => {
+            Expr::Trim { expr, trim_where, trim_what, trim_characters } => {
                 let is_call = trim_where.is_none() && trim_what.is_none();
-                absent(
-                    is_call || self.dialect() == Dialect::Postgres,
-                    "TRIM ... FROM",
-                )?;
+                absent(is_call || self.dialect() == Dialect::Postgres, "TRIM ... FROM")?;
                 self.expr(expr)?;
                 trim_what.iter_mut().try_for_each(|what| self.expr(what))?;
-                trim_characters
-                    .iter_mut()
-                    .try_for_each(|characters| self.exprs(characters))
+                trim_characters.iter_mut().try_for_each(|characters| self.exprs(characters))
             }
             other => Denied::because(format!("{} is not allowed", describe(other))),
         }
     }
 
     fn function(&mut self, function: &mut Function) -> Result<(), Denied> {
-        let Function {
-            name,
-            uses_odbc_syntax,
-            parameters,
-            args,
-            within_group,
-            filter,
-            null_treatment,
-            over,
-        } = function;
-        absent(
-            !*uses_odbc_syntax && *parameters == FunctionArguments::None,
-            "this form of call",
-        )?;
+        let Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment, over } =
+            function;
+        absent(!*uses_odbc_syntax && *parameters == FunctionArguments::None, "this form of call")?;
         absent(within_group.is_empty(), "WITHIN GROUP")?;
         absent(null_treatment.is_none(), "IGNORE NULLS")?;
         let ident = names::single(name)?;
@@ -109,11 +65,7 @@ impl Walk<'_> {
     }
 
     fn arguments(&mut self, list: &mut FunctionArgumentList) -> Result<(), Denied> {
-        let FunctionArgumentList {
-            duplicate_treatment: _,
-            args,
-            clauses,
-        } = list;
+        let FunctionArgumentList { duplicate_treatment: _, args, clauses } = list;
         args.iter_mut().try_for_each(|arg| match arg {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.expr(expr),
             FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => Ok(()),
@@ -126,37 +78,23 @@ impl Walk<'_> {
     }
 
     fn over(&mut self, over: &mut WindowType) -> Result<(), Denied> {
-        let WindowType::WindowSpec(WindowSpec {
-            window_name,
-            partition_by,
-            order_by,
-            window_frame,
-        }) = over
-        else {
+        let WindowType::WindowSpec(WindowSpec { window_name, partition_by, order_by, window_frame }) = over else {
             return Denied::because("a named window is not allowed; write OVER (...)");
         };
         absent(window_name.is_none(), "a named window")?;
         self.exprs(partition_by)?;
         self.order_by_exprs(order_by)?;
-        window_frame.iter_mut().try_for_each(
-            |WindowFrame {
-                 units: _,
-                 start_bound,
-                 end_bound,
-             }| {
-                self.bound(start_bound)?;
-                end_bound.iter_mut().try_for_each(|bound| self.bound(bound))
-            },
-        )
+        window_frame.iter_mut().try_for_each(|WindowFrame { units: _, start_bound, end_bound }| {
+            self.bound(start_bound)?;
+            end_bound.iter_mut().try_for_each(|bound| self.bound(bound))
+        })
     }
 
     fn bound(&mut self, bound: &mut WindowFrameBound) -> Result<(), Denied> {
         match bound {
             WindowFrameBound::CurrentRow => Ok(()),
             WindowFrameBound::Preceding(distance) | WindowFrameBound::Following(distance) => {
-                distance
-                    .iter_mut()
-                    .try_for_each(|distance| self.expr(distance))
+                distance.iter_mut().try_for_each(|distance| self.expr(distance))
             }
         }
     }
@@ -169,9 +107,7 @@ fn check_function(name: &mut Ident, dialect: Dialect) -> Result<(), Denied> {
         return Ok(());
     }
     let shown = shorten(&name.value);
-    Denied::because(format!(
-        "function `{shown}` is not on the list of allowed functions"
-    ))
+    Denied::because(format!("function `{shown}` is not on the list of allowed functions"))
 }
 
 fn check_clock(name: &mut Ident) -> Result<(), Denied> {

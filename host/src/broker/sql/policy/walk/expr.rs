@@ -1,8 +1,6 @@
 //! Expressions: the listed ones, each with every part visited.
 
-use sqlparser::ast::{
-    AccessExpr, Array, BinaryOperator, CaseWhen, Expr, Ident, Subscript, UnaryOperator,
-};
+use sqlparser::ast::{AccessExpr, Array, BinaryOperator, CaseWhen, Expr, Ident, Subscript, UnaryOperator};
 
 use super::super::{Denied, Dialect, absent, lists};
 use super::{Walk, Writes};
@@ -41,59 +39,26 @@ impl Walk<'_> {
                 self.expr(left)?;
                 self.expr(right)
             }
-            Expr::AnyOp {
-                left,
-                compare_op,
-                right,
-                is_some: _,
+            Expr::AnyOp { left, compare_op, right, is_some: _ } | Expr::AllOp { left, compare_op, right } => {
+                self.quantified(left, compare_op, right)
             }
-            | Expr::AllOp {
-                left,
-                compare_op,
-                right,
-            } => self.quantified(left, compare_op, right),
-            Expr::Exists {
-                subquery,
-                negated: _,
-            }
-            | Expr::Subquery(subquery) => self.query(subquery, Writes::Refused),
-            Expr::InList {
-                expr,
-                list,
-                negated: _,
-            } => {
+            Expr::Exists { subquery, negated: _ } | Expr::Subquery(subquery) => self.query(subquery, Writes::Refused),
+            Expr::InList { expr, list, negated: _ } => {
                 self.expr(expr)?;
                 self.exprs(list)
             }
-            Expr::InSubquery {
-                expr,
-                subquery,
-                negated: _,
-            } => {
+            Expr::InSubquery { expr, subquery, negated: _ } => {
                 self.expr(expr)?;
                 self.query(subquery, Writes::Refused)
             }
-            Expr::Between {
-                expr,
-                negated: _,
-                low,
-                high,
-            } => {
+            Expr::Between { expr, negated: _, low, high } => {
                 self.expr(expr)?;
                 self.expr(low)?;
                 self.expr(high)
             }
-            Expr::Case {
-                case_token: _,
-                end_token: _,
-                operand,
-                conditions,
-                else_result,
-            } => self.case(
-                operand.as_deref_mut(),
-                conditions,
-                else_result.as_deref_mut(),
-            ),
+            Expr::Case { case_token: _, end_token: _, operand, conditions, else_result } => {
+                self.case(operand.as_deref_mut(), conditions, else_result.as_deref_mut())
+            }
             Expr::Like { .. } | Expr::ILike { .. } => self.like(expr),
             Expr::Cast { .. } => self.cast(expr),
             other => self.special_call(other),
@@ -132,38 +97,21 @@ impl Walk<'_> {
                 Denied::because("a sign after a sign is not allowed; add parentheses")
             }
             (UnaryOperator::Plus | UnaryOperator::Minus, _) => self.expr(expr),
-            _ => Denied::because(format!(
-                "operator `{op}` is not on the list of allowed operators"
-            )),
+            _ => Denied::because(format!("operator `{op}` is not on the list of allowed operators")),
         }
     }
 
-    fn binary(
-        &mut self,
-        left: &mut Expr,
-        op: &BinaryOperator,
-        right: &mut Expr,
-    ) -> Result<(), Denied> {
+    fn binary(&mut self, left: &mut Expr, op: &BinaryOperator, right: &mut Expr) -> Result<(), Denied> {
         if !lists::allows_operator(op, self.dialect()) {
-            return Denied::because(format!(
-                "operator `{op}` is not on the list of allowed operators"
-            ));
+            return Denied::because(format!("operator `{op}` is not on the list of allowed operators"));
         }
         self.expr(left)?;
         self.expr(right)
     }
 
-    fn quantified(
-        &mut self,
-        left: &mut Expr,
-        op: &BinaryOperator,
-        right: &mut Expr,
-    ) -> Result<(), Denied> {
+    fn quantified(&mut self, left: &mut Expr, op: &BinaryOperator, right: &mut Expr) -> Result<(), Denied> {
         self.only_on(Dialect::Postgres, "ANY or ALL")?;
-        absent(
-            lists::allows_comparison(op),
-            "this operator before ANY or ALL",
-        )?;
+        absent(lists::allows_comparison(op), "this operator before ANY or ALL")?;
         self.expr(left)?;
         self.expr(right)
     }
@@ -171,29 +119,15 @@ impl Walk<'_> {
     fn like(&mut self, like: &mut Expr) -> Result<(), Denied> {
         let postgres = self.dialect() == Dialect::Postgres;
         absent(postgres || matches!(like, Expr::Like { .. }), "ILIKE")?;
-        let (Expr::Like {
-            negated: _,
-            any,
-            expr,
-            pattern,
-            escape_char,
-        }
-        | Expr::ILike {
-            negated: _,
-            any,
-            expr,
-            pattern,
-            escape_char,
-        }) = like
+        let (Expr::Like { negated: _, any, expr, pattern, escape_char }
+        | Expr::ILike { negated: _, any, expr, pattern, escape_char }) = like
         else {
             return Ok(());
         };
         absent(!*any, "LIKE ANY")?;
         self.expr(expr)?;
         self.expr(pattern)?;
-        escape_char
-            .iter_mut()
-            .try_for_each(|escape| self.expr(escape))
+        escape_char.iter_mut().try_for_each(|escape| self.expr(escape))
     }
 
     fn case(
@@ -202,15 +136,10 @@ impl Walk<'_> {
         conditions: &mut [CaseWhen],
         otherwise: Option<&mut Expr>,
     ) -> Result<(), Denied> {
-        operand
-            .into_iter()
-            .chain(otherwise)
-            .try_for_each(|expr| self.expr(expr))?;
-        conditions
-            .iter_mut()
-            .try_for_each(|CaseWhen { condition, result }| {
-                self.expr(condition)?;
-                self.expr(result)
-            })
+        operand.into_iter().chain(otherwise).try_for_each(|expr| self.expr(expr))?;
+        conditions.iter_mut().try_for_each(|CaseWhen { condition, result }| {
+            self.expr(condition)?;
+            self.expr(result)
+        })
     }
 }

@@ -18,19 +18,13 @@ impl Walk<'_> {
     }
 
     fn join(&mut self, join: &mut Join) -> Result<(), Denied> {
-        let Join {
-            relation,
-            global,
-            join_operator,
-        } = join;
+        let Join { relation, global, join_operator } = join;
         absent(!*global, "GLOBAL")?;
         self.deeper(|walk| walk.factor(relation))?;
-        use JoinOperator::{
-            CrossJoin, FullOuter, Inner, Join as Plain, Left, LeftOuter, Right, RightOuter,
-        };
+        use JoinOperator::{CrossJoin, FullOuter, Inner, Join as Plain, Left, LeftOuter, Right, RightOuter};
         match join_operator {
-            Plain(on) | Inner(on) | Left(on) | LeftOuter(on) | Right(on) | RightOuter(on)
-            | FullOuter(on) | CrossJoin(on) => self.constraint(on),
+            Plain(on) | Inner(on) | Left(on) | LeftOuter(on) | Right(on) | RightOuter(on) | FullOuter(on)
+            | CrossJoin(on) => self.constraint(on),
             _ => Denied::because("this kind of JOIN is not allowed"),
         }
     }
@@ -38,9 +32,7 @@ impl Walk<'_> {
     fn constraint(&mut self, constraint: &mut JoinConstraint) -> Result<(), Denied> {
         match constraint {
             JoinConstraint::On(expr) => self.expr(expr),
-            JoinConstraint::Using(columns) => {
-                columns.iter_mut().try_for_each(|name| self.column(name))
-            }
+            JoinConstraint::Using(columns) => columns.iter_mut().try_for_each(|name| self.column(name)),
             JoinConstraint::None => Ok(()),
             JoinConstraint::Natural => Denied::because("NATURAL JOIN is not allowed"),
         }
@@ -52,21 +44,13 @@ impl Walk<'_> {
                 self.relation(name)?;
                 self.table_options(factor)
             }
-            TableFactor::Derived {
-                lateral,
-                subquery,
-                alias,
-                sample,
-            } => {
+            TableFactor::Derived { lateral, subquery, alias, sample } => {
                 absent(sample.is_none(), "TABLESAMPLE")?;
                 absent(!*lateral || self.dialect() == Dialect::Postgres, "LATERAL")?;
                 self.query(subquery, Writes::Refused)?;
                 alias.iter_mut().try_for_each(|alias| self.alias(alias))
             }
-            TableFactor::NestedJoin {
-                table_with_joins,
-                alias,
-            } => {
+            TableFactor::NestedJoin { table_with_joins, alias } => {
                 absent(alias.is_none(), "an alias of a join")?;
                 self.joined(table_with_joins)
             }
@@ -102,14 +86,8 @@ impl Walk<'_> {
             return Ok(());
         };
         absent(args.is_none() && !*with_ordinality, "a function in FROM")?;
-        absent(
-            with_hints.is_empty() && index_hints.is_empty(),
-            "an index hint",
-        )?;
-        absent(
-            version.is_none() && partitions.is_empty(),
-            "a table version",
-        )?;
+        absent(with_hints.is_empty() && index_hints.is_empty(), "an index hint")?;
+        absent(version.is_none() && partitions.is_empty(), "a table version")?;
         absent(json_path.is_none(), "a path in FROM")?;
         absent(sample.is_none(), "TABLESAMPLE")?;
         alias.iter_mut().try_for_each(|alias| self.alias(alias))

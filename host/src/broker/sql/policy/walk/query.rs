@@ -1,8 +1,8 @@
 //! Queries: WITH, SELECT, UNION and their kin, ORDER BY, LIMIT.
 
 use sqlparser::ast::{
-    Cte, Expr, LimitClause, Offset, OffsetRows, OrderBy, OrderByExpr, OrderByKind, OrderByOptions,
-    OrderBySort, Query, SetExpr, SetOperator, SetQuantifier, TableAlias, Values, With,
+    Cte, Expr, LimitClause, Offset, OffsetRows, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, OrderBySort, Query,
+    SetExpr, SetOperator, SetQuantifier, TableAlias, Values, With,
 };
 
 use super::super::{Denied, Dialect, absent, names};
@@ -35,39 +35,22 @@ impl Walk<'_> {
         absent(settings.is_none(), "SETTINGS")?;
         absent(format_clause.is_none(), "FORMAT")?;
         absent(pipe_operators.is_empty(), "operator `|>`")?;
-        with.iter_mut()
-            .try_for_each(|with| self.with(with, writes))?;
+        with.iter_mut().try_for_each(|with| self.with(with, writes))?;
         self.set_expr(body, writes)?;
-        order_by
-            .iter_mut()
-            .try_for_each(|order_by| self.order_by(order_by))?;
-        limit_clause
-            .iter_mut()
-            .try_for_each(|limit| self.limit(limit))
+        order_by.iter_mut().try_for_each(|order_by| self.order_by(order_by))?;
+        limit_clause.iter_mut().try_for_each(|limit| self.limit(limit))
     }
 
     fn with(&mut self, with: &mut With, writes: Writes) -> Result<(), Denied> {
-        let With {
-            with_token: _,
-            recursive,
-            cte_tables,
-        } = with;
+        let With { with_token: _, recursive, cte_tables } = with;
         absent(!*recursive, "RECURSIVE")?;
-        cte_tables
-            .iter_mut()
-            .try_for_each(|cte| self.cte(cte, writes))
+        cte_tables.iter_mut().try_for_each(|cte| self.cte(cte, writes))
     }
 
     /// A name becomes visible after its own query: SQLite would otherwise take
     /// it for a recursion, without being told so.
     fn cte(&mut self, cte: &mut Cte, writes: Writes) -> Result<(), Denied> {
-        let Cte {
-            alias,
-            query,
-            from,
-            materialized: _,
-            closing_paren_token: _,
-        } = cte;
+        let Cte { alias, query, from, materialized: _, closing_paren_token: _ } = cte;
         absent(from.is_none(), "WITH ... FROM")?;
         let writes = match self.dialect() {
             Dialect::Postgres => writes,
@@ -78,9 +61,7 @@ impl Walk<'_> {
         let name = alias.name.value.clone();
         self.alias(alias)?;
         if self.scope.tables.contains(&name) || !self.declared.insert(name.clone()) {
-            return Denied::because(format!(
-                "WITH name `{name}` is taken by a table or by another WITH"
-            ));
+            return Denied::because(format!("WITH name `{name}` is taken by a table or by another WITH"));
         }
         self.visible.push(name);
         Ok(())
@@ -90,20 +71,13 @@ impl Walk<'_> {
         self.deeper(|walk| match body {
             SetExpr::Select(select) => walk.select(select),
             SetExpr::Query(query) => walk.query(query, Writes::Refused),
-            SetExpr::SetOperation {
-                left,
-                op,
-                set_quantifier,
-                right,
-            } => {
+            SetExpr::SetOperation { left, op, set_quantifier, right } => {
                 check_set_operation(*op, *set_quantifier)?;
                 walk.set_expr(left, Writes::Refused)?;
                 walk.set_expr(right, Writes::Refused)
             }
             SetExpr::Values(values) => walk.values(values),
-            SetExpr::Insert(statement)
-            | SetExpr::Update(statement)
-            | SetExpr::Delete(statement) => {
+            SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
                 absent(writes == Writes::Allowed, "a write inside a query")?;
                 walk.write(statement)
             }
@@ -113,14 +87,9 @@ impl Walk<'_> {
     }
 
     pub(super) fn values(&mut self, values: &mut Values) -> Result<(), Denied> {
-        let Values {
-            explicit_row,
-            value_keyword,
-            rows,
-        } = values;
+        let Values { explicit_row, value_keyword, rows } = values;
         absent(!*explicit_row && !*value_keyword, "VALUE or ROW")?;
-        rows.iter_mut()
-            .try_for_each(|row| self.exprs(&mut row.content))
+        rows.iter_mut().try_for_each(|row| self.exprs(&mut row.content))
     }
 
     fn order_by(&mut self, order_by: &mut OrderBy) -> Result<(), Denied> {
@@ -134,31 +103,16 @@ impl Walk<'_> {
 
     pub(super) fn order_by_exprs(&mut self, exprs: &mut [OrderByExpr]) -> Result<(), Denied> {
         exprs.iter_mut().try_for_each(|order| {
-            let OrderByExpr {
-                expr,
-                options,
-                with_fill,
-            } = order;
+            let OrderByExpr { expr, options, with_fill } = order;
             absent(with_fill.is_none(), "WITH FILL")?;
-            let OrderByOptions {
-                sort,
-                nulls_first: _,
-            } = options;
-            absent(
-                !matches!(sort, Some(OrderBySort::Using(_))),
-                "ORDER BY ... USING",
-            )?;
+            let OrderByOptions { sort, nulls_first: _ } = options;
+            absent(!matches!(sort, Some(OrderBySort::Using(_))), "ORDER BY ... USING")?;
             self.expr(expr)
         })
     }
 
     fn limit(&mut self, limit: &mut LimitClause) -> Result<(), Denied> {
-        let LimitClause::LimitOffset {
-            limit,
-            offset,
-            limit_by,
-        } = limit
-        else {
+        let LimitClause::LimitOffset { limit, offset, limit_by } = limit else {
             return Denied::because("LIMIT a, b is not allowed; write LIMIT b OFFSET a");
         };
         absent(limit_by.is_empty(), "LIMIT BY")?;
@@ -174,12 +128,7 @@ impl Walk<'_> {
     }
 
     pub(super) fn alias(&self, alias: &mut TableAlias) -> Result<(), Denied> {
-        let TableAlias {
-            explicit: _,
-            name,
-            columns,
-            at,
-        } = alias;
+        let TableAlias { explicit: _, name, columns, at } = alias;
         absent(at.is_none(), "AT")?;
         self.name(name)?;
         columns.iter_mut().try_for_each(|column| {
@@ -190,9 +139,6 @@ impl Walk<'_> {
 }
 
 fn check_set_operation(op: SetOperator, quantifier: SetQuantifier) -> Result<(), Denied> {
-    let is_plain = matches!(
-        quantifier,
-        SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None
-    );
+    let is_plain = matches!(quantifier, SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None);
     absent(op != SetOperator::Minus && is_plain, "MINUS or BY NAME")
 }

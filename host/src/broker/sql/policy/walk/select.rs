@@ -1,8 +1,7 @@
 //! SELECT, up to and including HAVING.
 
 use sqlparser::ast::{
-    Distinct, GroupByExpr, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind,
-    WildcardAdditionalOptions,
+    Distinct, GroupByExpr, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
 };
 
 use super::super::{Denied, Dialect, absent};
@@ -36,28 +35,20 @@ impl Walk<'_> {
             value_table_mode,
             flavor,
         } = select;
-        absent(
-            optimizer_hints.is_empty() && select_modifiers.is_none(),
-            "a hint",
-        )?;
+        absent(optimizer_hints.is_empty() && select_modifiers.is_none(), "a hint")?;
         absent(top.is_none(), "TOP")?;
         absent(exclude.is_none(), "EXCLUDE")?;
         absent(into.is_none(), "SELECT INTO")?;
         absent(lateral_views.is_empty(), "LATERAL VIEW")?;
         absent(prewhere.is_none(), "PREWHERE")?;
         absent(connect_by.is_empty(), "CONNECT BY")?;
-        absent(
-            cluster_by.is_empty() && distribute_by.is_empty() && sort_by.is_empty(),
-            "SORT BY",
-        )?;
+        absent(cluster_by.is_empty() && distribute_by.is_empty() && sort_by.is_empty(), "SORT BY")?;
         absent(named_window.is_empty(), "WINDOW")?;
         absent(qualify.is_none(), "QUALIFY")?;
         absent(value_table_mode.is_none(), "SELECT AS")?;
         absent(*flavor == SelectFlavor::Standard, "FROM before SELECT")?;
         absent(!projection.is_empty(), "an empty SELECT list")?;
-        distinct
-            .iter_mut()
-            .try_for_each(|distinct| self.distinct(distinct))?;
+        distinct.iter_mut().try_for_each(|distinct| self.distinct(distinct))?;
         self.select_items(projection)?;
         self.from(from)?;
         self.optional(selection)?;
@@ -96,10 +87,7 @@ impl Walk<'_> {
                 self.name(alias)
             }
             SelectItem::Wildcard(options) => check_wildcard(options),
-            SelectItem::QualifiedWildcard(
-                SelectItemQualifiedWildcardKind::ObjectName(name),
-                options,
-            ) => {
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                 check_wildcard(options)?;
                 self.column(name)
             }
@@ -110,8 +98,5 @@ impl Walk<'_> {
 }
 
 fn check_wildcard(options: &WildcardAdditionalOptions) -> Result<(), Denied> {
-    absent(
-        *options == WildcardAdditionalOptions::default(),
-        "an option after *",
-    )
+    absent(*options == WildcardAdditionalOptions::default(), "an option after *")
 }

@@ -25,16 +25,12 @@ impl Walk<'_> {
         let number = name.strip_prefix('$').filter(|digits| is_decimal(digits));
         let Some(number) = number.and_then(|digits| digits.parse::<u32>().ok()) else {
             let name = shorten(name);
-            return Denied::because(format!(
-                "parameter `{name}` must be written `$1`, `$2` and so on"
-            ));
+            return Denied::because(format!("parameter `{name}` must be written `$1`, `$2` and so on"));
         };
         absent(self.most_parameters > 0, "a parameter in a migration")?;
         if number > self.most_parameters {
             let most = self.most_parameters;
-            return Denied::because(format!(
-                "parameter `${number}` is beyond the {most} that are allowed"
-            ));
+            return Denied::because(format!("parameter `${number}` is beyond the {most} that are allowed"));
         }
         self.parameters |= 1 << (number - 1);
         if self.dialect() == Dialect::Sqlite {
@@ -44,11 +40,7 @@ impl Walk<'_> {
     }
 
     pub(super) fn typed_string(&mut self, string: &mut TypedString) -> Result<(), Denied> {
-        let TypedString {
-            data_type,
-            value,
-            uses_odbc_syntax,
-        } = string;
+        let TypedString { data_type, value, uses_odbc_syntax } = string;
         self.only_on(Dialect::Postgres, "a typed string")?;
         absent(!*uses_odbc_syntax, "this form of literal")?;
         check_type(data_type, self.dialect())?;
@@ -56,29 +48,15 @@ impl Walk<'_> {
     }
 
     fn string(&mut self, value: &mut Value) -> Result<(), Denied> {
-        absent(
-            matches!(value, Value::SingleQuotedString(_)),
-            "anything but a '...' string here",
-        )?;
+        absent(matches!(value, Value::SingleQuotedString(_)), "anything but a '...' string here")?;
         self.value(value)
     }
 
     pub(super) fn interval(&mut self, interval: &mut Interval) -> Result<(), Denied> {
-        let Interval {
-            value,
-            leading_field,
-            leading_precision,
-            last_field,
-            fractional_seconds_precision,
-        } = interval;
+        let Interval { value, leading_field, leading_precision, last_field, fractional_seconds_precision } = interval;
         self.only_on(Dialect::Postgres, "INTERVAL")?;
-        let is_plain = leading_precision.is_none()
-            && last_field.is_none()
-            && fractional_seconds_precision.is_none();
-        absent(
-            is_plain && leading_field.iter().all(lists::allows_unit),
-            "this form of INTERVAL",
-        )?;
+        let is_plain = leading_precision.is_none() && last_field.is_none() && fractional_seconds_precision.is_none();
+        absent(is_plain && leading_field.iter().all(lists::allows_unit), "this form of INTERVAL")?;
         match value.as_mut() {
             Expr::Value(value) => self.string(&mut value.value),
             _ => Denied::because("INTERVAL takes a '...' string"),
@@ -87,19 +65,10 @@ impl Walk<'_> {
 
     /// `a::b` is written out on SQLite, which knows CAST only.
     pub(super) fn cast(&mut self, cast: &mut Expr) -> Result<(), Denied> {
-        let Expr::Cast {
-            kind,
-            expr,
-            data_type,
-            format,
-        } = cast
-        else {
+        let Expr::Cast { kind, expr, data_type, format } = cast else {
             return Ok(());
         };
-        absent(
-            matches!(kind, CastKind::Cast | CastKind::DoubleColon),
-            "TRY_CAST or SAFE_CAST",
-        )?;
+        absent(matches!(kind, CastKind::Cast | CastKind::DoubleColon), "TRY_CAST or SAFE_CAST")?;
         absent(format.is_none(), "CAST ... FORMAT")?;
         if self.dialect() == Dialect::Sqlite {
             *kind = CastKind::Cast;
@@ -114,17 +83,11 @@ pub(in super::super) fn check_type(data_type: &DataType, dialect: Dialect) -> Re
     if lists::allows_type(data_type, dialect) {
         return Ok(());
     }
-    Denied::because(format!(
-        "type `{}` is not on the list of allowed types",
-        shorten(&data_type.to_string())
-    ))
+    Denied::because(format!("type `{}` is not on the list of allowed types", shorten(&data_type.to_string())))
 }
 
 fn check_string(string: &str) -> Result<(), Denied> {
-    absent(
-        !string.contains('\\'),
-        "a backslash in a string (bind a parameter instead)",
-    )
+    absent(!string.contains('\\'), "a backslash in a string (bind a parameter instead)")
 }
 
 /// `12`, `1.5` or `1e-3`: what follows another form may be a name to Postgres.

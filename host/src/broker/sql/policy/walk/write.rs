@@ -1,9 +1,8 @@
 //! INSERT, UPDATE and DELETE, wherever they stand.
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, ConflictTarget, Delete, DoUpdate, Expr, FromTable, Insert,
-    OnConflict, OnConflictAction, OnInsert, Query, SetExpr, Statement, TableObject, Update,
-    UpdateTableFromKind,
+    Assignment, AssignmentTarget, ConflictTarget, Delete, DoUpdate, Expr, FromTable, Insert, OnConflict,
+    OnConflictAction, OnInsert, Query, SetExpr, Statement, TableObject, Update, UpdateTableFromKind,
 };
 
 use super::super::{Denied, Dialect, absent};
@@ -49,31 +48,16 @@ impl Walk<'_> {
             multi_table_when_clauses,
             multi_table_else_clause,
         } = insert;
-        absent(
-            or.is_none() && !*replace_into && !*ignore && !*overwrite,
-            "INSERT OR or REPLACE",
-        )?;
+        absent(or.is_none() && !*replace_into && !*ignore && !*overwrite, "INSERT OR or REPLACE")?;
         absent(*into && !*has_table_keyword, "INSERT without INTO")?;
         absent(optimizer_hints.is_empty() && priority.is_none(), "a hint")?;
         absent(assignments.is_empty(), "INSERT ... SET")?;
-        absent(
-            partitioned.is_none() && after_columns.is_empty(),
-            "PARTITION",
-        )?;
+        absent(partitioned.is_none() && after_columns.is_empty(), "PARTITION")?;
         absent(output.is_none(), "OUTPUT")?;
         absent(insert_alias.is_none(), "an alias after VALUES")?;
-        absent(
-            settings.is_none() && format_clause.is_none(),
-            "SETTINGS or FORMAT",
-        )?;
-        absent(
-            multi_table_insert_type.is_none() && multi_table_into_clauses.is_empty(),
-            "INSERT ALL",
-        )?;
-        absent(
-            multi_table_when_clauses.is_empty() && multi_table_else_clause.is_none(),
-            "INSERT ALL",
-        )?;
+        absent(settings.is_none() && format_clause.is_none(), "SETTINGS or FORMAT")?;
+        absent(multi_table_insert_type.is_none() && multi_table_into_clauses.is_empty(), "INSERT ALL")?;
+        absent(multi_table_when_clauses.is_empty() && multi_table_else_clause.is_none(), "INSERT ALL")?;
         let TableObject::TableName(name) = table else {
             return Denied::because("only a table may be inserted into");
         };
@@ -83,43 +67,30 @@ impl Walk<'_> {
             self.name(&mut alias.alias)?;
         }
         columns.iter_mut().try_for_each(|name| self.column(name))?;
-        source
-            .iter_mut()
-            .try_for_each(|source| self.source(source))?;
+        source.iter_mut().try_for_each(|source| self.source(source))?;
         on.iter_mut().try_for_each(|on| self.on_insert(on))?;
-        returning
-            .iter_mut()
-            .try_for_each(|items| self.select_items(items))
+        returning.iter_mut().try_for_each(|items| self.select_items(items))
     }
 
     /// What is inserted. `DEFAULT` reads as a column name here, which must not
     /// be quoted, so it is put aside for the walk.
     fn source(&mut self, source: &mut Query) -> Result<(), Denied> {
         let defaults = match (self.dialect(), source.body.as_mut()) {
-            (Dialect::Postgres, SetExpr::Values(values)) => values
-                .rows
-                .iter_mut()
-                .flat_map(|row| &mut row.content)
-                .map(take_default)
-                .collect(),
+            (Dialect::Postgres, SetExpr::Values(values)) => {
+                values.rows.iter_mut().flat_map(|row| &mut row.content).map(take_default).collect()
+            }
             _ => Vec::new(),
         };
         self.query(source, Writes::Refused)?;
         if let SetExpr::Values(values) = source.body.as_mut() {
             let exprs = values.rows.iter_mut().flat_map(|row| &mut row.content);
-            exprs
-                .zip(defaults)
-                .for_each(|(expr, default)| put_back(expr, default));
+            exprs.zip(defaults).for_each(|(expr, default)| put_back(expr, default));
         }
         Ok(())
     }
 
     fn on_insert(&mut self, on: &mut OnInsert) -> Result<(), Denied> {
-        let OnInsert::OnConflict(OnConflict {
-            conflict_target,
-            action,
-        }) = on
-        else {
+        let OnInsert::OnConflict(OnConflict { conflict_target, action }) = on else {
             return Denied::because("ON DUPLICATE KEY is not allowed");
         };
         match conflict_target {
@@ -129,10 +100,7 @@ impl Walk<'_> {
         }
         match action {
             OnConflictAction::DoNothing => Ok(()),
-            OnConflictAction::DoUpdate(DoUpdate {
-                assignments,
-                selection,
-            }) => {
+            OnConflictAction::DoUpdate(DoUpdate { assignments, selection }) => {
                 self.assignments(assignments)?;
                 self.optional(selection)
             }
@@ -156,10 +124,7 @@ impl Walk<'_> {
         absent(or.is_none(), "UPDATE OR")?;
         absent(optimizer_hints.is_empty(), "a hint")?;
         absent(output.is_none(), "OUTPUT")?;
-        absent(
-            order_by.is_empty() && limit.is_none(),
-            "ORDER BY or LIMIT in UPDATE",
-        )?;
+        absent(order_by.is_empty() && limit.is_none(), "ORDER BY or LIMIT in UPDATE")?;
         self.target(table)?;
         self.assignments(assignments)?;
         match from {
@@ -170,9 +135,7 @@ impl Walk<'_> {
             None => {}
         }
         self.optional(selection)?;
-        returning
-            .iter_mut()
-            .try_for_each(|items| self.select_items(items))
+        returning.iter_mut().try_for_each(|items| self.select_items(items))
     }
 
     fn delete(&mut self, delete: &mut Delete) -> Result<(), Denied> {
@@ -190,10 +153,7 @@ impl Walk<'_> {
         } = delete;
         absent(optimizer_hints.is_empty(), "a hint")?;
         absent(output.is_none(), "OUTPUT")?;
-        absent(
-            order_by.is_empty() && limit.is_none(),
-            "ORDER BY or LIMIT in DELETE",
-        )?;
+        absent(order_by.is_empty() && limit.is_none(), "ORDER BY or LIMIT in DELETE")?;
         let (FromTable::WithFromKeyword(targets), true) = (from, tables.is_empty()) else {
             return Denied::because("DELETE takes one table, after FROM");
         };
@@ -203,38 +163,30 @@ impl Walk<'_> {
         self.target(target)?;
         using.iter_mut().try_for_each(|tables| self.from(tables))?;
         self.optional(selection)?;
-        returning
-            .iter_mut()
-            .try_for_each(|items| self.select_items(items))
+        returning.iter_mut().try_for_each(|items| self.select_items(items))
     }
 
     fn assignments(&mut self, assignments: &mut [Assignment]) -> Result<(), Denied> {
-        assignments
-            .iter_mut()
-            .try_for_each(|Assignment { target, value }| {
-                match target {
-                    AssignmentTarget::ColumnName(name) => self.column(name)?,
-                    AssignmentTarget::Tuple(names) => {
-                        names.iter_mut().try_for_each(|name| self.column(name))?
-                    }
-                }
-                let default = match self.dialect() {
-                    Dialect::Postgres => take_default(value),
-                    Dialect::Sqlite => None,
-                };
-                self.expr(value)?;
-                put_back(value, default);
-                Ok(())
-            })
+        assignments.iter_mut().try_for_each(|Assignment { target, value }| {
+            match target {
+                AssignmentTarget::ColumnName(name) => self.column(name)?,
+                AssignmentTarget::Tuple(names) => names.iter_mut().try_for_each(|name| self.column(name))?,
+            }
+            let default = match self.dialect() {
+                Dialect::Postgres => take_default(value),
+                Dialect::Sqlite => None,
+            };
+            self.expr(value)?;
+            put_back(value, default);
+            Ok(())
+        })
     }
 }
 
 /// Takes an expression that is the bare word `DEFAULT`, leaving NULL.
 fn take_default(expr: &mut Expr) -> Option<Expr> {
     match expr {
-        Expr::Identifier(ident)
-            if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default") =>
-        {
+        Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default") => {
             let null = Expr::Value(sqlparser::ast::Value::Null.into());
             Some(std::mem::replace(expr, null))
         }
