@@ -219,27 +219,26 @@ async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener,
 /// change once.
 async fn look_after(module: &str, store: &sql::Store) {
     let mut wait = RETRY_FIRST;
-    let mut up = store.readiness() == Readiness::Up;
+    let mut last = store.readiness();
     loop {
+        let up = last == Readiness::Up;
         tokio::time::sleep(if up { LOOK } else { jittered(wait) }).await;
         let now = match up {
             true => store.look().await,
-            // Again with migrations and statements: the database that comes back
-            // may be another one.
+            // With migrations and statements: what comes back may be another one.
             false => match store.prepare().await {
                 Ok(()) => Readiness::Up,
                 Err(error) => Readiness::Down(crate::fault::chain(&error).into()),
             },
         };
-        match (&now, up) {
-            (Readiness::Up, false) => tracing::info!(module.name = module, "the database of `{module}` is up"),
-            (Readiness::Down(why), true) => {
-                tracing::error!(module.name = module, "the database of `{module}` is lost: {why}")
+        if now != last {
+            match &now {
+                Readiness::Up => tracing::info!(module.name = module, "database of `{module}` is up"),
+                Readiness::Down(why) => tracing::error!(module.name = module, "database of `{module}` is down: {why}"),
             }
-            _ => {}
         }
-        up = now == Readiness::Up;
-        wait = if up { RETRY_FIRST } else { (wait * 2).min(RETRY_LONGEST) };
+        wait = if now == Readiness::Up { RETRY_FIRST } else { (wait * 2).min(RETRY_LONGEST) };
+        last = now;
     }
 }
 

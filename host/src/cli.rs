@@ -62,7 +62,7 @@ enum Command {
 #[derive(Args)]
 struct TokenArgs {
     /// The user's id (`sub`)
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     user: String,
     /// The display name
     #[arg(long)]
@@ -195,7 +195,8 @@ async fn check(config: Config) -> Result<(), CliError> {
         (false, _) => Err(refuse_all(&problems)),
         (true, Some(why)) => Err(CliError::Unavailable(why)),
         (true, None) => {
-            print::line(format_args!("{} modules can be served", config.modules.len()));
+            let names: Vec<&str> = config.modules.iter().map(|module| module.name.as_str()).collect();
+            print::line(format_args!("can be served: {}", names.join(", ")));
             Ok(())
         }
     }

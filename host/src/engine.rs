@@ -92,7 +92,7 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         // long as it is about what a request dirties.
         .linear_memory_keep_resident(512 << 10)
         .table_keep_resident(64 << 10)
-        .async_stack_keep_resident(64 << 10)
+        .async_stack_keep_resident(32 << 10)
         .max_unused_warm_slots(instances)
         .decommit_batch_size(32);
     pool

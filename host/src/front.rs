@@ -4,6 +4,7 @@
 //! a guest does wrong is turned into a [`Fault`] below and answered here too.
 
 pub mod admit;
+mod health;
 mod respond;
 mod route;
 
@@ -24,7 +25,6 @@ use crate::broker::identity::{Identity, policy};
 use crate::call::Call;
 use crate::dispatch;
 use crate::fault::{Blame, Code, Fault};
-use crate::health;
 use crate::registry::Registry;
 
 /// Answers smaller than this are not compressed: the header costs more.

@@ -13,7 +13,6 @@ pub mod server;
 
 pub mod admin;
 pub mod front;
-pub mod health;
 
 pub mod dispatch;
 pub mod registry;

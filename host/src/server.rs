@@ -134,7 +134,6 @@ fn http1_builder() -> http1::Builder {
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEAD_FIELDS)
-        .pipeline_flush(true)
         // A client that closes its half after sending has left (see `dispatch`).
         .half_close(false);
     builder

@@ -7,8 +7,10 @@
 use std::io::IsTerminal;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry;
 
 /// Requests by module, and by what became of them (`blame` is `none` for a
 /// request that was served).
@@ -59,12 +61,14 @@ where
 {
     // A filter that does not parse falls back to the default, for a typo in
     // RUST_LOG must not silence the one log that would tell about it.
-    let filter = filter.and_then(|text| EnvFilter::try_new(text).ok()).unwrap_or_else(|| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    // `EnvFilter` would print warnings of its own between the lines.
+    let filter =
+        filter.and_then(|text| text.parse().ok()).unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = fmt::layer().with_writer(writer);
     match format {
-        Format::Text => tracing::subscriber::set_global_default(builder.with_target(false).finish()),
+        Format::Text => tracing::subscriber::set_global_default(registry().with(filter).with(lines.with_target(false))),
         Format::Json => tracing::subscriber::set_global_default(
-            builder.json().flatten_event(true).with_current_span(false).finish(),
+            registry().with(filter).with(lines.json().flatten_event(true).with_current_span(false)),
         ),
     }
 }

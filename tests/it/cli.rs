@@ -27,7 +27,9 @@ fn file(content: &str) -> tempfile::NamedTempFile {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_mistake_in_the_configuration_is_told_at_once() {
-    let file = file("max_in_fligt = 3\n[database]\nconections = 2\n[[module]]\nname = \"Todo\"\nsource = \"x.wasm\"\nlimits = { cpu = \"soon\" }\n");
+    let file = file(
+        "max_in_fligt = 3\n[database]\nconections = 2\n[[module]]\nname = \"Todo\"\nsource = \"x.wasm\"\nlimits = { cpu = \"soon\" }\n",
+    );
     let path = file.path().display().to_string();
     for command in ["serve", "check"] {
         let vars = [("INNKEEPER_LISTN", "127.0.0.1:0"), ("DATABASE_URL", "mysql://localhost/x"), ("CORS_ORIGINS", "*")];
@@ -66,7 +68,8 @@ async fn a_port_that_is_taken_is_named_with_its_setting() {
     let todo = todo();
     let finished = HostProcess::run(&["serve"], &[("INNKEEPER_LISTEN", &address), ("INNKEEPER_MODULE", &todo)]).await;
     expect(&finished, 1, &[&address, "INNKEEPER_LISTEN"]);
-    let vars = [("INNKEEPER_LISTEN", "127.0.0.1:0"), ("INNKEEPER_ADMIN_LISTEN", &*address), ("INNKEEPER_MODULE", &todo)];
+    let vars =
+        [("INNKEEPER_LISTEN", "127.0.0.1:0"), ("INNKEEPER_ADMIN_LISTEN", &*address), ("INNKEEPER_MODULE", &todo)];
     expect(&HostProcess::run(&["serve"], &vars).await, 1, &[&address, "INNKEEPER_ADMIN_LISTEN"]);
 }
 
@@ -75,7 +78,8 @@ async fn check_tells_what_would_keep_serve_from_serving() {
     let todo = todo();
     for database in Database::BOTH {
         let database = TestDatabase::create(database).await;
-        let finished = HostProcess::run(&["check"], &[("INNKEEPER_MODULE", &todo), ("DATABASE_URL", database.url())]).await;
+        let finished =
+            HostProcess::run(&["check"], &[("INNKEEPER_MODULE", &todo), ("DATABASE_URL", database.url())]).await;
         expect(&finished, 0, &[]);
     }
 
@@ -86,7 +90,11 @@ async fn check_tells_what_would_keep_serve_from_serving() {
     ));
     let path = file.path().display().to_string();
     let finished = HostProcess::run(&["check", "--config", &path], &[]).await;
-    expect(&finished, EX_CONFIG, &["module `one`: statement `sleep` is refused", "module `two`: cannot read /nowhere.wasm"]);
+    expect(
+        &finished,
+        EX_CONFIG,
+        &["module `one`: statement `sleep` is refused", "module `two`: cannot read /nowhere.wasm"],
+    );
 
     let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a port");
     let url = format!("postgres://postgres:hidden@{closed}/test");
@@ -99,7 +107,14 @@ async fn check_tells_what_would_keep_serve_from_serving() {
 async fn inspect_shows_what_a_module_needs_stores_and_runs() {
     let finished = HostProcess::run(&["inspect", &todo()], &[]).await;
     expect(&finished, 0, &[]);
-    for line in ["sha256 ", "innkeeper:backend/sql", "wasi:http/incoming-handler", "tasks (rows belong to", "task-create (writes)", "task-list (reads)"] {
+    for line in [
+        "sha256 ",
+        "innkeeper:backend/sql",
+        "wasi:http/incoming-handler",
+        "tasks (rows belong to",
+        "task-create (writes)",
+        "task-list (reads)",
+    ] {
         assert!(finished.stdout.contains(line), "no `{line}` in: {}", finished.stdout);
     }
     let finished = HostProcess::run(&["inspect", "/nowhere.wasm"], &[]).await;
@@ -126,7 +141,13 @@ async fn development_prints_a_token_and_lines_that_work() {
     let vars = [("INNKEEPER_MODULE", &*todo), ("INNKEEPER_DEV", "1"), ("BETTER_AUTH_SECRET", "")];
     let host = HostProcess::serve(&vars).await;
     let printed = host.stdout();
-    let line = |start: &str| printed.lines().map(str::trim).find_map(|line| line.strip_prefix(start)).unwrap_or_else(|| panic!("no `{start}`: {printed}"));
+    let line = |start: &str| {
+        printed
+            .lines()
+            .map(str::trim)
+            .find_map(|line| line.strip_prefix(start))
+            .unwrap_or_else(|| panic!("no `{start}`: {printed}"))
+    };
     let (token, curl) = (line("TOKEN="), line("curl "));
     let url = host.url("/api/alice/tasks").replace("127.0.0.1", "localhost");
     assert!(curl.contains("Authorization: Bearer $TOKEN") && curl.matches(&url).count() == 2, "{curl}");
@@ -140,8 +161,10 @@ async fn development_prints_a_token_and_lines_that_work() {
     assert_eq!(list[0]["title"], "Buy milk");
 
     // The same machine's key signs the next token, too.
-    let again = HostProcess::run(&["token", "--user", "alice"], &[("INNKEEPER_DEV", "1"), ("BETTER_AUTH_SECRET", "")]).await;
-    let list = client.get(host.url("/api/alice/tasks")).bearer_auth(again.stdout.trim()).send().await.expect("an answer");
+    let again =
+        HostProcess::run(&["token", "--user", "alice"], &[("INNKEEPER_DEV", "1"), ("BETTER_AUTH_SECRET", "")]).await;
+    let list =
+        client.get(host.url("/api/alice/tasks")).bearer_auth(again.stdout.trim()).send().await.expect("an answer");
     assert_eq!(list.status(), 200);
     assert_eq!(host.stop().await.status.code(), Some(0));
 }

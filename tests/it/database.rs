@@ -118,11 +118,17 @@ async fn connections_that_the_server_ends_are_replaced_without_a_failed_read() {
         for read in reads {
             assert_eq!(read.await.expect("no panic").expect("an answer").status(), 200);
         }
-        let ended = sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'innkeeper:%' AND datname = current_database()");
+        let ended = sqlx::query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'innkeeper:%' AND datname = current_database()",
+        );
         let ended = ended.fetch_all(&pool).await.expect("an administrator's right").len();
         assert!(ended > 0);
         for read in 0..12 {
-            assert_eq!(list(&host).await.status(), 200, "read {read} after {ended} connections were ended, round {round}");
+            assert_eq!(
+                list(&host).await.status(),
+                200,
+                "read {read} after {ended} connections were ended, round {round}"
+            );
         }
     }
     pool.close().await;
@@ -140,7 +146,9 @@ async fn a_cut_in_a_burst_of_writes_loses_and_doubles_nothing() {
             for n in 0..400 {
                 let answer = create(&host, &format!("{writer}-{n}")).await;
                 match answer.status().as_u16() {
-                    201 => acknowledged.push(answer.json::<Value>().await.expect("JSON")["id"].as_i64().expect("an id")),
+                    201 => {
+                        acknowledged.push(answer.json::<Value>().await.expect("JSON")["id"].as_i64().expect("an id"))
+                    }
                     503 if !acknowledged.is_empty() => return acknowledged,
                     other => assert_eq!(other, 503),
                 }
@@ -159,7 +167,12 @@ async fn a_cut_in_a_burst_of_writes_loses_and_doubles_nothing() {
     host.until("/health/ready", 200, HEALED).await;
     let mut kept: Vec<(i64, String)> = Vec::new();
     loop {
-        let page = host.get(&format!("/api/ada/tasks?limit=100&offset={}", kept.len())).by("ada").send().await.expect("an answer");
+        let page = host
+            .get(&format!("/api/ada/tasks?limit=100&offset={}", kept.len()))
+            .by("ada")
+            .send()
+            .await
+            .expect("an answer");
         let page: Vec<Value> = page.json().await.expect("JSON");
         if page.is_empty() {
             break;

@@ -47,8 +47,11 @@ async fn every_answer_has_the_requests_id() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_longest_prefix_answers_and_ends_at_a_slash() {
     let (hello, misbehave) = (guest("hello").display().to_string(), guest("misbehave").display().to_string());
-    let module = |name: &str, file: &str, route: &str| format!("[[module]]\nname = \"{name}\"\nsource = \"{file}\"\nroute = \"{route}\"\n");
-    let modules = [module("deep", &misbehave, "/a/b"), module("shallow", &misbehave, "/a"), module("root", &hello, "/")];
+    let module = |name: &str, file: &str, route: &str| {
+        format!("[[module]]\nname = \"{name}\"\nsource = \"{file}\"\nroute = \"{route}\"\n")
+    };
+    let modules =
+        [module("deep", &misbehave, "/a/b"), module("shallow", &misbehave, "/a"), module("root", &hello, "/")];
     let host = Setup::guest("hello").file(&modules.concat()).start().await;
     for (path, expected) in [
         ("/", "{\"message\":\"Hello from a guest\"}"),
@@ -71,7 +74,10 @@ async fn the_longest_prefix_answers_and_ends_at_a_slash() {
         let answer = host.get(path).send().await.expect("an answer");
         assert_eq!(answer.status(), 404, "{path}");
         assert!(answer.headers().contains_key("x-request-id"));
-        assert_eq!(answer.json::<serde_json::Value>().await.expect("JSON"), serde_json::json!({ "detail": "Not Found" }));
+        assert_eq!(
+            answer.json::<serde_json::Value>().await.expect("JSON"),
+            serde_json::json!({ "detail": "Not Found" })
+        );
     }
 }
 
@@ -83,10 +89,23 @@ async fn large_answers_are_compressed_for_those_who_ask() {
     assert_eq!(plain.headers().get("content-encoding"), None);
     let plain = plain.bytes().await.expect("a body");
     assert!(plain.starts_with(b"{") && plain.len() > 4_096);
-    for (accepted, compressed) in [("gzip", true), ("br;q=1, gzip;q=0.5", true), ("br", false), ("gzip;q=0", false), ("identity", false)] {
+    for (accepted, compressed) in
+        [("gzip", true), ("br;q=1, gzip;q=0.5", true), ("br", false), ("gzip;q=0", false), ("identity", false)]
+    {
         let answer = host.get("/openapi.json").header("accept-encoding", accepted).send().await.expect("an answer");
-        assert_eq!(answer.headers().get("content-encoding").is_some_and(|coding| coding == "gzip"), compressed, "{accepted}");
-        assert!(answer.headers().get_all("vary").iter().any(|vary| vary.to_str().is_ok_and(|vary| vary.contains("accept-encoding"))), "{accepted}");
+        assert_eq!(
+            answer.headers().get("content-encoding").is_some_and(|coding| coding == "gzip"),
+            compressed,
+            "{accepted}"
+        );
+        assert!(
+            answer
+                .headers()
+                .get_all("vary")
+                .iter()
+                .any(|vary| vary.to_str().is_ok_and(|vary| vary.contains("accept-encoding"))),
+            "{accepted}"
+        );
         let length = answer.headers().get("content-length").cloned();
         let body = answer.bytes().await.expect("a body");
         assert_eq!(body.starts_with(&[0x1f, 0x8b]), compressed, "{accepted}");

@@ -42,7 +42,14 @@ pub fn cache_dir() -> PathBuf {
 
 /// A token that every test host accepts.
 pub fn token(user: &str) -> String {
-    let token = NewToken { subject: user, name: None, email: None, issuer: None, audience: None, lifetime: Duration::from_secs(600) };
+    let token = NewToken {
+        subject: user,
+        name: None,
+        email: None,
+        issuer: None,
+        audience: None,
+        lifetime: Duration::from_secs(600),
+    };
     mint(SECRET.as_bytes(), &token).expect("signed")
 }
 
@@ -115,7 +122,8 @@ impl Setup {
         ];
         let fixed = fixed.map(|(name, value)| (name.to_owned(), value));
         let env = Env::of(fixed.into_iter().chain(self.vars));
-        let config = Config::load(&Flags { config: Some(config_file), ..Flags::default() }, &env).expect("a valid configuration");
+        let config = Config::load(&Flags { config: Some(config_file), ..Flags::default() }, &env)
+            .expect("a valid configuration");
         TestHost::start(config, database).await
     }
 }
@@ -190,7 +198,12 @@ impl TestHost {
     pub async fn running(&self) -> u64 {
         let answer = self.client.get(format!("http://{}/modules", self.admin)).send().await.expect("an answer");
         let modules = answer.json::<Value>().await.expect("JSON");
-        modules["modules"].as_array().expect("a list").iter().map(|module| module["running"].as_u64().expect("a number")).sum()
+        modules["modules"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|module| module["running"].as_u64().expect("a number"))
+            .sum()
     }
 
     /// Waits until a path answers with this status.

@@ -39,12 +39,20 @@ fn bad() -> Vec<(&'static str, Vec<String>, &'static str)> {
         ("alg none", bearer(format!("{ALG_NONE}.{}.", parts[1])), invalid),
         ("alg none with a signature", bearer(format!("{ALG_NONE}.{}.{}", parts[1], parts[2])), invalid),
         ("no signature", bearer(format!("{}.{}.", parts[0], parts[1])), invalid),
-        ("other claims under a signature", bearer(format!("{}.{}.{}", parts[0], token("eve").split('.').nth(1).unwrap(), parts[2])), invalid),
+        (
+            "other claims under a signature",
+            bearer(format!("{}.{}.{}", parts[0], token("eve").split('.').nth(1).unwrap(), parts[2])),
+            invalid,
+        ),
         ("two parts", bearer(format!("{}.{}", parts[0], parts[1])), invalid),
         ("garbage", bearer("garbage".to_owned()), invalid),
         ("a long token", bearer("a".repeat(20_000)), invalid),
         ("expired", hs256(&json!({ "sub": "ada", "exp": seconds(-600) })), "Token has expired"),
-        ("not valid yet", hs256(&json!({ "sub": "ada", "exp": seconds(900), "nbf": seconds(600) })), "Token has expired"),
+        (
+            "not valid yet",
+            hs256(&json!({ "sub": "ada", "exp": seconds(900), "nbf": seconds(600) })),
+            "Token has expired",
+        ),
         ("without an end", hs256(&json!({ "sub": "ada" })), invalid),
         ("without a user", hs256(&json!({ "exp": seconds(600) })), invalid),
         ("an empty user", hs256(&json!({ "sub": "", "exp": seconds(600) })), invalid),
@@ -136,7 +144,12 @@ async fn issuer_and_audience_count_when_they_are_configured() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_secret_no_credential_is_accepted() {
     let host = Setup::guest("todo").env("BETTER_AUTH_SECRET", "").start().await;
-    expect_unauthorized(host.get("/api/ada/tasks").by("ada"), "Could not validate credentials", "nothing to verify with").await;
+    expect_unauthorized(
+        host.get("/api/ada/tasks").by("ada"),
+        "Could not validate credentials",
+        "nothing to verify with",
+    )
+    .await;
     expect_unauthorized(host.get("/api/ada/tasks"), "Not authenticated", "nobody").await;
 }
 

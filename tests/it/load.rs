@@ -25,9 +25,15 @@ async fn a_module_that_cannot_be_served_is_refused_with_its_name_and_the_reason(
     let wat = |text: &str| wat::parse_str(text).expect("valid text");
     for (bytes, sentence) in [
         (None, "cannot read"),
-        (Some(b"#!/bin/sh\n".to_vec()), "is not a WebAssembly component (it is not WebAssembly at all); build it for the target wasm32-wasip2"),
+        (
+            Some(b"#!/bin/sh\n".to_vec()),
+            "is not a WebAssembly component (it is not WebAssembly at all); build it for the target wasm32-wasip2",
+        ),
         (Some(Vec::new()), "is not a WebAssembly component"),
-        (Some(wat("(module)")), "is not a WebAssembly component (it is a core module); build it for the target wasm32-wasip2"),
+        (
+            Some(wat("(module)")),
+            "is not a WebAssembly component (it is a core module); build it for the target wasm32-wasip2",
+        ),
         (Some(wat("(component)")[..7].to_vec()), "is not a WebAssembly component"),
         (
             Some(wat("(component (import \"acme:unknown/thing@1.0.0\" (instance)))")),
@@ -94,7 +100,10 @@ async fn a_migration_that_fails_leaves_the_old_schema_and_its_data() {
     for kind in Database::BOTH {
         let database = used(kind).await;
         let why = refusal(as_probe("broken-migration"), &database).await;
-        assert!(why.starts_with("module `sql-probe`: migration 2 `fail half-way` failed, nothing of it was kept: "), "{why}");
+        assert!(
+            why.starts_with("module `sql-probe`: migration 2 `fail half-way` failed, nothing of it was kept: "),
+            "{why}"
+        );
         let tables = match kind {
             Database::Sqlite => "SELECT 1 FROM sqlite_schema WHERE name = 'half_way'",
             Database::Postgres => "SELECT 1 FROM pg_class WHERE relname = 'half_way'",
@@ -123,7 +132,8 @@ async fn a_history_that_is_not_the_modules_is_refused() {
 
         database.meddle("sql-probe", &format!("UPDATE {ledger} SET checksum = 'edited'{owner}")).await;
         let why = refusal(as_probe("sql-probe"), &database).await;
-        let sentence = "module `sql-probe`: migration 1 `make the tables` was applied with another text before; restore its text";
+        let sentence =
+            "module `sql-probe`: migration 1 `make the tables` was applied with another text before; restore its text";
         assert!(why.starts_with(sentence), "{why}");
     }
 }
@@ -153,7 +163,8 @@ fn an_artefact_that_this_host_did_not_write_is_compiled_anew() {
     let dir = tempfile::tempdir().expect("a directory");
     let engine = innkeeper::engine::build(1).expect("an engine");
     let artifacts = Artifacts::open(dir.path()).expect("a private directory");
-    let wasm = wat::parse_str("(component (core module $m (func (export \"f\"))) (core instance (instantiate $m)))").expect("valid");
+    let wasm = wat::parse_str("(component (core module $m (func (export \"f\"))) (core instance (instantiate $m)))")
+        .expect("valid");
     artifacts.component(&engine, &wasm).expect("compiled");
     let path = only_artefact(dir.path());
     let good = std::fs::read(&path).expect("written");
@@ -207,6 +218,9 @@ async fn a_cache_that_others_may_write_to_is_refused() {
         let database = TestDatabase::create(Database::Sqlite).await;
         let cache = dir.path().display().to_string();
         let why = refusal(Setup::guest("hello").env("INNKEEPER_CACHE_DIR", &cache), &database).await;
-        assert!(why.contains("may be written by other users") && why.contains("chmod 700") && why.contains(&cache), "{mode:o}: {why}");
+        assert!(
+            why.contains("may be written by other users") && why.contains("chmod 700") && why.contains(&cache),
+            "{mode:o}: {why}"
+        );
     }
 }

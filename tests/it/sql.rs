@@ -92,7 +92,10 @@ async fn a_value_that_cannot_be_is_invalid_with_its_parameters_name() {
 async fn statements_that_were_not_declared_and_wrong_counts_are_refused() {
     for database in Database::BOTH {
         let host = probe(database, "").await;
-        assert_eq!(error(&host, "DROP TABLE numbers", json!([])).await, "Error::UnknownStatement(\"DROP TABLE numbers\")");
+        assert_eq!(
+            error(&host, "DROP TABLE numbers", json!([])).await,
+            "Error::UnknownStatement(\"DROP TABLE numbers\")"
+        );
         assert!(error(&host, "one", json!([{ "integer": 1 }])).await.contains("takes 0 parameters, not 1"));
         assert!(error(&host, "number", json!([])).await.contains("takes 1 parameters, not 0"));
         // The connection is in order afterwards.

@@ -12,9 +12,13 @@ const LOOPING: usize = 100;
 async fn misbehave() -> (HostProcess, String, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a directory");
     let config = dir.path().join("innkeeper.toml");
-    let module = format!("[[module]]\nname = \"misbehave\"\nsource = \"{}\"\nlimits = {{ concurrency = 512 }}\n", guest("misbehave").display());
+    let module = format!(
+        "[[module]]\nname = \"misbehave\"\nsource = \"{}\"\nlimits = {{ concurrency = 512 }}\n",
+        guest("misbehave").display()
+    );
     std::fs::write(&config, module).expect("written");
-    let admin = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a port").to_string();
+    let admin =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a port").to_string();
     let config = config.display().to_string();
     let host = HostProcess::serve(&[("INNKEEPER_CONFIG", &config), ("INNKEEPER_ADMIN_LISTEN", &admin)]).await;
     (host, admin, dir)
@@ -55,14 +59,20 @@ async fn sigterm_under_load_fails_no_accepted_request() {
         assert_eq!(connection.answer().await.expect("an answer").expect("an answer").status, 200);
         busy.push(connection);
     }
-    let looping: Vec<_> = (0..LOOPING).map(|_| tokio::spawn(keep_asking(address))).collect();
     for connection in &mut busy {
-        connection.ask("/nap").await.expect("sent");
+        connection.ask("/nap?4000").await.expect("sent");
     }
-    let busy: Vec<_> = busy.into_iter().map(|mut connection| tokio::spawn(async move { connection.answer().await })).collect();
-    let until = Instant::now() + Duration::from_secs(10);
-    while running(&admin).await < BUSY && Instant::now() < until && !busy.iter().any(|call| call.is_finished()) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    let answers = busy.into_iter().map(|mut connection| tokio::spawn(async move { connection.answer().await }));
+    let busy: Vec<_> = answers.collect();
+    let until = Instant::now() + Duration::from_secs(4);
+    while running(&admin).await < BUSY {
+        assert!(Instant::now() < until, "the calls do not start");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let looping: Vec<_> = (0..LOOPING).map(|_| tokio::spawn(keep_asking(address))).collect();
+    while running(&admin).await <= BUSY {
+        assert!(Instant::now() < until, "the others are not served");
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
     let asked = Instant::now();

@@ -76,8 +76,12 @@ fn cargo_test(package: &str) -> Command {
     command
 }
 
+/// The guests, and the binary that some integration tests run: a test target
+/// does not build the binary of another package.
 fn build() -> Result<Part> {
-    let built = process::run(&mut workspace::build_guests());
+    let mut host = workspace::cargo();
+    host.args(["build", "--package", "innkeeper"]);
+    let built = process::run(&mut workspace::build_guests()).and_then(|()| process::run(&mut host));
     process::still_wanted()?;
     Ok(built.map_or_else(
         |error| {

@@ -145,7 +145,7 @@ pub enum PrepareError {
     Unreachable(#[source] SqlError),
     /// Will not: the module or the database must be changed.
     #[error(transparent)]
-    Refused(#[from] migration::MigrationError),
+    Refused(migration::MigrationError),
     /// The database does not take a statement.
     #[error("statement `{statement}`: {reason}; correct the statement, or the migration that makes its tables")]
     Statement {
@@ -180,7 +180,10 @@ impl Store {
     }
 
     async fn try_prepare(&self) -> Result<(), PrepareError> {
-        self.backend.migrate(&self.migrations).await?;
+        self.backend.migrate(&self.migrations).await.map_err(|error| match error {
+            migration::MigrationError::Unreachable(cause) => PrepareError::Unreachable(cause),
+            other => PrepareError::Refused(other),
+        })?;
         for statement in self.statements.values() {
             let signature = self.backend.prepare(&statement.vetted).await.map_err(|error| match error {
                 SqlError::Unavailable(_) | SqlError::Busy | SqlError::Timeout => PrepareError::Unreachable(error),

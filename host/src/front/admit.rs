@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::uri::Authority;
 use http::{HeaderValue, Method, Request, header};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -21,6 +22,9 @@ pub const BODY_BYTES: usize = 1 << 20;
 const BODIES_KIB: usize = 64 << 10;
 /// Time for one body to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
+/// Time for the rest of a body that is refused. Longer: whoever sends without
+/// end holds a place for so long.
+const DISCARD_TIME: Duration = Duration::from_secs(1);
 /// Bytes of a request target; proxies allow about as much.
 const TARGET_BYTES: usize = 8 << 10;
 
@@ -53,24 +57,42 @@ impl Admission {
     where
         B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static> + Unpin,
     {
-        let (head, body) = request.into_parts();
+        let (head, mut body) = request.into_parts();
         if body.is_end_stream() {
             return Ok(Request::from_parts(head, Bytes::new()));
+        }
+        if body.size_hint().lower() > BODY_BYTES as u64 {
+            // Who waits for "100 Continue" has nothing under way.
+            if !head.headers.contains_key(header::EXPECT) {
+                discard(&mut body).await;
+            }
+            return Err(too_large());
         }
         // A body without a length may grow to the limit.
         let size = body.size_hint().exact().map_or(BODY_BYTES, |exact| usize::try_from(exact).unwrap_or(BODY_BYTES));
         let kib = u32::try_from(size.div_ceil(1 << 10)).unwrap_or(u32::MAX);
         let _room = self.bodies.try_acquire_many(kib).map_err(|_| overloaded())?;
-        let read = tokio::time::timeout(BODY_TIME, Limited::new(body, BODY_BYTES).collect()).await;
+        let read = tokio::time::timeout(BODY_TIME, Limited::new(&mut body, BODY_BYTES).collect()).await;
         let late = |_| Fault::new(Blame::Caller, Code::RequestTimeout, "The request body did not arrive in time");
         match read.map_err(late)? {
             Ok(body) => Ok(Request::from_parts(head, body.to_bytes())),
-            Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+            Err(error) if error.is::<LengthLimitError>() => {
+                discard(&mut body).await;
+                Err(too_large())
+            }
             Err(error) => {
                 Err(Fault::new(Blame::Caller, Code::BadRequest, "The request body was cut short").because(error))
             }
         }
     }
+}
+
+/// Reads on for a moment. A client that is still sending when the connection
+/// closes would see a broken pipe instead of its answer.
+async fn discard<B: Body + Unpin>(body: &mut B) {
+    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+    // Its end is the time's, and either will do.
+    let _ = tokio::time::timeout(DISCARD_TIME, rest).await;
 }
 
 /// What can be said of a request without reading on.
@@ -86,17 +108,15 @@ pub(super) fn check_head<B: Body>(request: &Request<B>) -> Result<(), Fault> {
     }
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = hosts.next();
-    if hosts.next().is_some() || !host.is_none_or(is_ascii) || (host.is_none() && target.authority().is_none()) {
+    if hosts.next().is_some() || !host.is_none_or(is_authority) || (host.is_none() && target.authority().is_none()) {
         return bad("The request needs exactly one Host");
     }
-    match request.body().size_hint().lower() {
-        bytes if bytes > BODY_BYTES as u64 => Err(too_large()),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
-fn is_ascii(value: &HeaderValue) -> bool {
-    value.to_str().is_ok_and(|text| !text.is_empty())
+/// The guest's side takes nothing else, and would be blamed for it.
+fn is_authority(value: &HeaderValue) -> bool {
+    value.to_str().is_ok_and(|text| text.parse::<Authority>().is_ok())
 }
 
 fn too_large() -> Fault {

@@ -150,7 +150,7 @@ fn refuse(what: &str, ty: &wasmtime::component::types::ComponentFunc, results: &
     let denied = || wasmtime::format_err!("guests have no `{what}`");
     for (result, ty) in results.iter_mut().zip(ty.results()) {
         *result = match ty {
-            Type::List(_) => Val::List(Vec::new().into()),
+            Type::List(_) => Val::List(Vec::new()),
             Type::Option(_) => Val::Option(None),
             Type::Result(result) => match result.err() {
                 Some(Type::Enum(cases)) => {

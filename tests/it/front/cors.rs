@@ -51,7 +51,10 @@ async fn an_allowed_origin_is_named_back_exactly_and_may_send_credentials() {
             assert_eq!(got, status);
             assert_eq!(headers["access-control-allow-origin"], origin, "{status}");
             assert_eq!(headers["access-control-allow-credentials"], "true", "{status}");
-            assert!(headers.get_all("vary").iter().any(|vary| vary.to_str().unwrap().to_lowercase().contains("origin")), "{status}");
+            assert!(
+                headers.get_all("vary").iter().any(|vary| vary.to_str().unwrap().to_lowercase().contains("origin")),
+                "{status}"
+            );
         }
         let (status, headers) = headers(preflight(&host, origin)).await;
         assert_eq!(status, 200);

@@ -21,7 +21,10 @@ async fn bodies_are_taken_up_to_one_mebibyte() {
         let answer = answer.unwrap_or_else(|error| panic!("{bytes} bytes: {error:?}"));
         assert_eq!(answer.status(), status, "{bytes} bytes");
         if status == 413 {
-            assert_eq!(answer.json::<serde_json::Value>().await.expect("JSON")["detail"], "The request body is larger than 1 MiB");
+            assert_eq!(
+                answer.json::<serde_json::Value>().await.expect("JSON")["detail"],
+                "The request body is larger than 1 MiB"
+            );
         }
     }
 }
@@ -68,7 +71,8 @@ async fn heads_are_bounded() {
         let mut connection = Raw::connect(host.address).await;
         // The host may close before it has read all of it.
         let _ = connection.send(&request).await;
-        let answer = connection.answer().await.expect("a whole answer").unwrap_or_else(|| panic!("no answer to {what}"));
+        let answer =
+            connection.answer().await.expect("a whole answer").unwrap_or_else(|| panic!("no answer to {what}"));
         assert_eq!(answer.status, status, "{what}");
     }
 }
@@ -112,7 +116,7 @@ async fn expect_overloaded(host: &TestHost, path: &str) {
 
 /// Calls that take a while, all of them running.
 async fn napping(host: &TestHost, calls: u64) -> Vec<tokio::task::JoinHandle<reqwest::Result<reqwest::Response>>> {
-    let naps = (0..calls).map(|_| tokio::spawn(host.get("/nap").send())).collect();
+    let naps = (0..calls).map(|_| tokio::spawn(host.get("/nap?3000").send())).collect();
     let until = Instant::now() + Duration::from_secs(5);
     while host.running().await < calls {
         assert!(Instant::now() < until, "the calls do not start");

@@ -32,8 +32,9 @@ enum Kind {
 
 /// The server that `cargo xtask test` provides.
 fn server() -> String {
-    std::env::var("INNKEEPER_TEST_DATABASE_URL")
-        .expect("INNKEEPER_TEST_DATABASE_URL names a Postgres server; run the tests by `cargo xtask test`, which starts one")
+    std::env::var("INNKEEPER_TEST_DATABASE_URL").expect(
+        "INNKEEPER_TEST_DATABASE_URL names a Postgres server; run the tests by `cargo xtask test`, which starts one",
+    )
 }
 
 fn with_database(url: &str, name: &str) -> String {
@@ -48,7 +49,10 @@ impl TestDatabase {
         match database {
             Database::Sqlite => {
                 let dir = tempfile::tempdir().expect("a temporary directory");
-                Self { url: format!("sqlite://{}", dir.path().join("test.db").display()), kind: Arc::new(Kind::Sqlite(dir)) }
+                Self {
+                    url: format!("sqlite://{}", dir.path().join("test.db").display()),
+                    kind: Arc::new(Kind::Sqlite(dir)),
+                }
             }
             Database::Postgres => {
                 let name = format!("innkeeper_{}", uuid::Uuid::new_v4().simple());

@@ -70,12 +70,47 @@ fn words(error: &ParseError) -> &'static str {
 }
 
 /// Writes a point in time with `Z`, and with six digits of fraction or none.
+///
+/// A list writes three of them for each task, so the digits are put down
+/// directly: `speedate` goes through `fmt`, which took a tenth of the time of a
+/// whole request.
 pub fn write<S: serde::Serializer>(when: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     let (seconds, micros) = (when.0.div_euclid(1_000_000), when.0.rem_euclid(1_000_000));
-    let micros = u32::try_from(micros).map_err(serde::ser::Error::custom)?;
-    let utc = DateTime::from_timestamp_with_config(seconds, micros, &config(TimestampUnit::Second))
-        .map_err(serde::ser::Error::custom)?;
-    serializer.collect_str(&utc)
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = civil(days);
+    if !(0..=9_999).contains(&year) {
+        return Err(serde::ser::Error::custom("a year of more than four digits"));
+    }
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    for (at, width, value) in [(0, 4, year), (5, 2, month), (8, 2, day), (20, 6, micros)] {
+        digits(&mut text[at..at + width], value);
+    }
+    for (at, value) in [(11, second / 3_600), (14, second / 60 % 60), (17, second % 60)] {
+        digits(&mut text[at..at + 2], value);
+    }
+    let text = if micros == 0 { [&text[..19], b"Z"].concat() } else { text.to_vec() };
+    serializer.serialize_str(std::str::from_utf8(&text).map_err(serde::ser::Error::custom)?)
+}
+
+fn digits(text: &mut [u8], mut value: i64) {
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(value % 10).unwrap_or_default();
+        value /= 10;
+    }
+}
+
+/// Year, month and day of a day since 1970, in the proleptic Gregorian calendar:
+/// counted in eras of 400 years that begin with March, so that the leap day is
+/// the last of its year.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 /// As [`write`], or `null`.
@@ -83,5 +118,33 @@ pub fn write_option<S: serde::Serializer>(when: &Option<Timestamp>, serializer: 
     match when {
         Some(when) => write(when, serializer),
         None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Serialize)]
+    struct One(#[serde(serialize_with = "write")] Timestamp);
+
+    fn written(micros: i64) -> String {
+        serde_json::to_string(&One(Timestamp(micros))).expect("in range").replace('"', "")
+    }
+
+    /// The writer has another calendar than the reader, so each checks the other.
+    #[test]
+    fn what_is_written_reads_as_the_same_point_in_time() {
+        let (mut micros, step) = (*RANGE.start(), 86_400_000_000 * 97 + 3_723_000_001);
+        while RANGE.contains(&micros) {
+            let text = written(micros);
+            let read = datetime(&Value::Str(text.clone())).expect("a point in time");
+            assert_eq!(read.0, micros, "{text}");
+            micros += step;
+        }
+        assert_eq!(written(0), "1970-01-01T00:00:00Z");
+        assert_eq!(written(951_782_400_000_000), "2000-02-29T00:00:00Z");
+        assert_eq!(written(*RANGE.end()), "9999-12-31T23:59:59.999999Z");
+        assert_eq!(written(-1), "1969-12-31T23:59:59.999999Z");
     }
 }

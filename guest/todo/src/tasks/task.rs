@@ -29,14 +29,24 @@ pub struct Task<'a> {
 /// The JSON text of the tags as it is stored, without the spaces that Postgres
 /// puts between the elements.
 fn write_tags<S: Serializer>(tags: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    let compact = match tags.contains("\", ") {
-        true => {
-            serde_json::from_str::<Vec<std::borrow::Cow<'_, str>>>(tags).and_then(|tags| serde_json::to_string(&tags))
-        }
-        false => Ok(tags.to_owned()),
-    };
-    let raw = compact.and_then(RawValue::from_string).map_err(serde::ser::Error::custom)?;
+    let raw = RawValue::from_string(compact(tags)).map_err(serde::ser::Error::custom)?;
     raw.serialize(serializer)
+}
+
+/// A JSON text without the spaces outside of its strings.
+fn compact(json: &str) -> String {
+    let (mut compact, mut quoted, mut escaped) = (String::with_capacity(json.len()), false, false);
+    for c in json.chars() {
+        if c == ' ' && !quoted {
+            continue;
+        }
+        if c == '"' && !escaped {
+            quoted = !quoted;
+        }
+        escaped = c == '\\' && !escaped;
+        compact.push(c);
+    }
+    compact
 }
 
 /// How urgent a task is.
@@ -63,5 +73,16 @@ impl Priority {
     /// The priority that is written so.
     pub fn of_word(word: &str) -> Option<Self> {
         [Self::Low, Self::Medium, Self::High].into_iter().find(|priority| priority.word() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::compact;
+
+    #[test]
+    fn only_spaces_between_elements_go() {
+        assert_eq!(compact(r#"["a b", "c\" , d", "\\", "e"]"#), r#"["a b","c\" , d","\\","e"]"#);
+        assert_eq!(compact("[]"), "[]");
     }
 }

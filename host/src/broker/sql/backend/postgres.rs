@@ -136,6 +136,9 @@ impl Backend for Postgres {
     async fn run(&self, steps: &[Step], caps: &Caps, until: Instant) -> Result<Vec<Rows>, SqlError> {
         let result = self.attempt(steps, caps, until).await;
         let reads_only = !steps.iter().any(|step| step.statement.vetted.writes());
+        if matches!(result, Err(SqlError::Unavailable(Some(_)))) {
+            self.pool.forget_idle();
+        }
         match result {
             // The database restarted and took an idle connection with it. A read
             // may be repeated; a write may have happened.

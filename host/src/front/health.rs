@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use serde::Serialize;
 
+use super::Front;
 use crate::broker::sql::Readiness;
 use crate::dispatch::Body;
-use crate::front::Front;
 use crate::registry::Generation;
 
 #[derive(Serialize)]
@@ -30,7 +30,7 @@ struct ModuleReport<'a> {
 }
 
 /// The answer when the request is for one of the three; none for all others.
-pub fn answer<B>(request: &Request<B>, front: &Front) -> Option<Response<Body>> {
+pub(super) fn answer<B>(request: &Request<B>, front: &Front) -> Option<Response<Body>> {
     let path = request.uri().path();
     if !path.starts_with("/health") || !matches!(*request.method(), Method::GET | Method::HEAD) {
         return None;
