@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use wasmtime::Engine;
 
 use crate::broker::identity::Identity;
-use crate::broker::sql::{self, PrepareError, Readiness};
+use crate::broker::sql::{self, PrepareError, watcher};
 use crate::config::Config;
 use crate::front::{self, Front, admit::Admission};
 use crate::registry::artifact::Artifacts;
@@ -24,11 +24,6 @@ use crate::{admin, engine};
 /// Room in the pool beyond the requests in flight: calls that are being torn
 /// down, and `declare` of modules that are being loaded.
 const SPARE_INSTANCES: u32 = 64;
-/// The waits between tries to reach a database, from the first to the longest.
-const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_LONGEST: Duration = Duration::from_secs(5);
-/// How often a database that is up is looked at.
-const LOOK: Duration = Duration::from_secs(2);
 /// How often the recorder of metrics tidies up; it grows in between.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
@@ -127,7 +122,7 @@ impl App {
         let (store, module, stop) = (Arc::clone(store), module.to_owned(), self.stop.clone());
         self.tasks.spawn(async move {
             // The token's only message is "stop", and then there is nothing left to do.
-            let _ = stop.run_until_cancelled(look_after(&module, &store)).await;
+            let _ = stop.run_until_cancelled(watcher::look_after(&module, &store)).await;
         });
         Ok(())
     }
@@ -213,37 +208,4 @@ impl Listeners {
 
 async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source, setting })
-}
-
-/// Prepares until it succeeds, then looks every two seconds; tells of every
-/// change once.
-async fn look_after(module: &str, store: &sql::Store) {
-    let mut wait = RETRY_FIRST;
-    let mut last = store.readiness();
-    loop {
-        let up = last == Readiness::Up;
-        tokio::time::sleep(if up { LOOK } else { jittered(wait) }).await;
-        let now = match up {
-            true => store.look().await,
-            // With migrations and statements: what comes back may be another one.
-            false => match store.prepare().await {
-                Ok(()) => Readiness::Up,
-                Err(error) => Readiness::Down(crate::fault::chain(&error).into()),
-            },
-        };
-        if now != last {
-            match &now {
-                Readiness::Up => tracing::info!(module.name = module, "database of `{module}` is up"),
-                Readiness::Down(why) => tracing::error!(module.name = module, "database of `{module}` is down: {why}"),
-            }
-        }
-        wait = if now == Readiness::Up { RETRY_FIRST } else { (wait * 2).min(RETRY_LONGEST) };
-        last = now;
-    }
-}
-
-/// Replicas that lost the same database do not all come back at once.
-fn jittered(wait: Duration) -> Duration {
-    let random = uuid::Uuid::new_v4().as_u128() % 100;
-    wait.mul_f64(0.75 + f64::from(u8::try_from(random).unwrap_or(0)) / 200.0)
 }

@@ -15,12 +15,13 @@ pub mod migration;
 pub mod policy;
 mod pool;
 pub mod value;
+pub mod watcher;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use backend::{Backend, Caps, Step};
 use migration::Migration;
@@ -126,6 +127,7 @@ pub struct Store {
     migrations: Vec<Migration>,
     caps: Caps,
     state: watch::Sender<Readiness>,
+    alarm: Notify,
 }
 
 /// Whether a module's database can be used.
@@ -161,7 +163,7 @@ impl Store {
     pub fn new(backend: Box<dyn Backend>, statements: Vec<Statement>, migrations: Vec<Migration>, caps: Caps) -> Self {
         let statements = statements.into_iter().map(|s| (Arc::clone(&s.name), Arc::new(s))).collect();
         let (state, _) = watch::channel(Readiness::Down("not reached yet".into()));
-        Self { backend, statements, migrations, caps, state }
+        Self { backend, statements, migrations, caps, state, alarm: Notify::new() }
     }
 
     /// Runs what is missing of the migrations, and prepares every statement, so
@@ -214,6 +216,11 @@ impl Store {
         };
         self.state.send_if_modified(|state| std::mem::replace(state, now.clone()) != now);
         now
+    }
+
+    /// Resolves when a call could not reach the database: time for a look.
+    pub async fn alarmed(&self) {
+        self.alarm.notified().await;
     }
 
     /// How rows are kept apart, for `/health`.
@@ -271,15 +278,16 @@ impl Store {
     }
 
     async fn execute(&self, deadline: Instant, steps: Vec<Step>) -> Result<Vec<Rows>, SqlError> {
-        if steps.iter().any(|step| step.statement.signature().is_none()) {
-            // Not prepared yet: the database was away when the module was loaded.
+        if *self.state.borrow() != Readiness::Up {
+            // Not prepared yet, or known to be away: nobody waits for a connection
+            // that will not come.
             return Err(SqlError::Unavailable(None));
         }
         // The call's own deadline may be nearer than the statement's.
         let until = deadline.min(Instant::now() + self.caps.time);
         let result = self.backend.run(&steps, &self.caps, until).await;
         if let Err(SqlError::Unavailable(_)) = &result {
-            self.state.send_replace(Readiness::Down("lost while in use".into()));
+            self.alarm.notify_one();
         }
         result
     }
