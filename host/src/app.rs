@@ -143,8 +143,13 @@ impl App {
             self.tasks.spawn(server::run(listener, service, options, self.stop.clone().cancelled_owned()));
         }
         self.keep_metrics();
-        let loaded = self.load().await;
-        if loaded.is_ok() {
+        tokio::pin!(shutdown);
+        // The signal to stop counts from the start: modules may take their time.
+        let loaded = tokio::select! {
+            loaded = self.load() => Some(loaded),
+            () = &mut shutdown => None,
+        };
+        if let Some(Ok(())) = loaded {
             self.announce();
             shutdown.await;
         }
@@ -153,7 +158,7 @@ impl App {
         let drained = public.await.unwrap_or(Drained::CutOff);
         self.tasks.close();
         self.tasks.wait().await;
-        loaded.map(|()| drained)
+        loaded.unwrap_or(Ok(())).map(|()| drained)
     }
 
     /// The metrics recorder keeps every observation until it is tidied up.

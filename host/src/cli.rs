@@ -23,6 +23,9 @@ use crate::{engine, registry};
 const EX_UNAVAILABLE: u8 = 69;
 const EX_CONFIG: u8 = 78;
 
+/// Slots for looking at modules one by one; a guest with an interpreter takes several.
+const INSPECT_INSTANCES: u32 = 16;
+
 /// How long the token lives that development mode prints.
 const DEV_TOKEN_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -138,7 +141,8 @@ async fn run(cli: Cli, env: &Env) -> Result<(), CliError> {
 fn configure(flags: &Flags, env: &Env) -> Result<Config, CliError> {
     let mut config = Config::load(flags, env)?;
     if config.dev && config.auth.secret.is_none() {
-        std::fs::create_dir_all(&config.cache_dir).map_err(|error| CliError::Start(StartError::Cache(error)))?;
+        // Opening the cache makes its directory, for this user alone.
+        Artifacts::open(&config.cache_dir).map_err(|error| CliError::Start(StartError::Cache(error)))?;
         let key = artifact::key(&config.cache_dir.join("development.key"));
         let key = key.map_err(|error| CliError::Start(StartError::Cache(error)))?;
         let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -175,7 +179,7 @@ async fn stop_signal() {
 
 /// `serve` without the bind, and without touching a schema.
 async fn check(config: Config) -> Result<(), CliError> {
-    let engine = engine::build(1).map_err(StartError::Engine)?;
+    let engine = engine::build(INSPECT_INSTANCES).map_err(StartError::Engine)?;
     let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
     let mut problems = Vec::new();
     let mut unreachable = None;
@@ -211,7 +215,7 @@ fn refuse_all(problems: &[String]) -> CliError {
 }
 
 async fn inspect(config: Config, file: PathBuf) -> Result<(), CliError> {
-    let engine = engine::build(1).map_err(StartError::Engine)?;
+    let engine = engine::build(INSPECT_INSTANCES).map_err(StartError::Engine)?;
     let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
     let inspection = registry::inspect(&engine, &artifacts, &file, &config.database).await?;
     print::inspection(&file, &inspection);

@@ -1,9 +1,9 @@
 //! One call: a permit, a fresh store, the guest, and everything released again.
 //!
-//! The guest runs inside the future that [`run`] returns, and later inside the
-//! answer's body. When the client goes away both are dropped, and with them the
-//! store and every resource it held: a call is cancelled, never detached. What
-//! a cancelled call had not committed is not in the database.
+//! The guest runs inside the future that [`run`] returns, and later in a task
+//! that the answer's body owns. When the client goes away both end, and with them
+//! the store and every resource it held: a call is cancelled, never detached.
+//! What a cancelled call had not committed is not in the database.
 
 mod answer;
 mod body;
@@ -31,12 +31,18 @@ use crate::instance::{self, Guest};
 type Head = Result<Response<HyperOutgoingBody>, ErrorCode>;
 
 /// Calls a guest's HTTP handler. The answer is checked before it is returned.
+/// `held` is given back when the guest has ended, however that comes about.
 ///
 /// # Errors
 /// See [`Failed`]; then nothing of an answer was sent.
-pub async fn run(guest: &Guest, call: &Arc<Call>, request: Request<Bytes>) -> Result<Response<Body>, Failed> {
+pub async fn run<H: Send + 'static>(
+    guest: &Guest,
+    call: &Arc<Call>,
+    request: Request<Bytes>,
+    held: H,
+) -> Result<Response<Body>, Failed> {
     let (sender, mut head) = oneshot::channel();
-    let mut running = start(guest, call, request, sender)?;
+    let mut running = start(guest, call, request, (sender, held))?;
     let (ended, head) = tokio::select! {
         // The guest first: most calls end in one go, and then the whole answer
         // is here.
@@ -46,28 +52,36 @@ pub async fn run(guest: &Guest, call: &Arc<Call>, request: Request<Bytes>) -> Re
     };
     let response = match head {
         Some(Ok(response)) => response,
-        Some(Err(code)) => return Err(Failed::Reported(format!("{code:?}"))),
+        Some(Err(code)) => return Err(Failed::Reported(reported(&code))),
         None => return Err(Failed::NoAnswer),
     };
     let (head, body) = answer::check(response)?.into_parts();
-    let body = if ended { Body::whole(body)? } else { Body::streamed(body, running) };
+    let body = match ended {
+        true => Body::whole(body)?,
+        // Whether there is a body is known when the guest has ended.
+        false if answer::is_bodiless(head.status) => {
+            running.await?;
+            Body::whole(body)?
+        }
+        false => Body::streamed(body, running),
+    };
     answer::check_body(&head, &body)?;
     Ok(Response::from_parts(head, body))
 }
 
 /// The future that *is* the call. It owns the permit and the store.
-fn start(
+fn start<H: Send + 'static>(
     guest: &Guest,
     call: &Arc<Call>,
     request: Request<Bytes>,
-    head: Sender<Head>,
+    (head, held): (Sender<Head>, H),
 ) -> Result<BoxFuture<'static, Result<(), Failed>>, Failed> {
     let permit = Arc::clone(&guest.permits).try_acquire_owned().map_err(|_| Failed::Busy)?;
     let pre = guest.http.clone();
     let mut store = instance::store(pre.engine(), &guest.profile, call);
     let deadline = call.deadline.into();
     let enter = async move {
-        let _permit = permit;
+        let _held = (permit, held);
         let result = async {
             let incoming = store.data_mut().http().new_incoming_request(scheme(&request), request.map(whole))?;
             let out = store.data_mut().http().new_response_outparam(head)?;
@@ -86,6 +100,11 @@ fn start(
             Err(_) => Err(Failed::Panicked),
         }
     }))
+}
+
+/// What a guest reports, cut to a line: the text in it is the guest's.
+fn reported(code: &ErrorCode) -> String {
+    format!("{code:?}").chars().take(200).collect()
 }
 
 fn whole(bytes: Bytes) -> impl http_body::Body<Data = Bytes, Error = Error> + Send + 'static {

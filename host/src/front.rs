@@ -99,7 +99,6 @@ async fn serve<B>(
 where
     B: HttpBody<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + Unpin,
 {
-    outcome.admitted(front.admission.enter()?);
     admit::check_head(&request)?;
     let caller = front.identity.authenticate(request.headers());
     let caller = caller
@@ -109,11 +108,13 @@ where
     let guest = route::find(&generation, request.uri().path());
     let guest = guest.ok_or_else(|| Fault::new(Blame::Caller, Code::NotFound, "Not Found"))?;
     outcome.routed(guest);
-    let mut request = front.admission.read_body(request).await?;
+    let (mut request, room) = front.admission.read_body(request).await?;
+    // Only now: a slow sender holds a connection, and no place.
+    let place = front.admission.enter()?;
     policy::strip(request.headers_mut());
     let id = outcome.request_id();
     request.headers_mut().insert(respond::REQUEST_ID, id.1);
     let trace = request.headers().get("traceparent").cloned();
     let call = Call { id: id.0, caller, trace, deadline: Instant::now() + guest.profile.limits.wall };
-    Ok(dispatch::run(guest, &Arc::new(call), request).await?)
+    Ok(dispatch::run(guest, &Arc::new(call), request, (place, room)).await?)
 }

@@ -120,6 +120,22 @@ async fn credentials_and_identity_headers_do_not_reach_a_guest() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_holds_no_call_beyond_its_time() {
+    use tokio::io::AsyncWriteExt;
+    let host = misbehave().await;
+    let mut silent = tokio::net::TcpStream::connect(host.address).await.expect("a connection");
+    silent.write_all(b"GET /gush HTTP/1.1\r\nHost: test\r\n\r\n").await.expect("sent");
+    let until = Instant::now() + Duration::from_secs(5);
+    let mut seen = false;
+    while !seen || host.running().await > 0 {
+        seen |= host.running().await > 0;
+        assert!(Instant::now() < until, "the call outlives limits.wall with its reader");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(silent);
+}
+
 /// One that loops takes a core; the others go on getting theirs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_polite_neighbour_is_served_beside_loops() {

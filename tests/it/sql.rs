@@ -162,6 +162,10 @@ async fn results_and_parameters_are_bounded() {
         for n in 0..4 {
             run(&host, "number", json!([{ "integer": n }])).await;
         }
+        // Each of three results fits, and all together do not.
+        let thrice = json!(vec![json!({ "statement": "four" }); 3]);
+        let all = ask(&host, "/batch", &thrice).await;
+        assert!(all["error"].as_str().unwrap().contains("TooLarge"), "{database:?}: {all}");
         let rows = error(&host, "numbers", json!([])).await;
         assert!(rows.contains("more than 10 rows"), "{database:?}: {rows}");
         let params = error(&host, "words", json!([{ "text": "x".repeat(2_000) }])).await;
@@ -173,6 +177,16 @@ async fn results_and_parameters_are_bounded() {
         assert!(bytes.contains("over 4096 bytes"), "{database:?}: {bytes}");
         assert_eq!(run(&host, "one", json!([])).await["ok"][0]["affected"], 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_values_alone_can_cause_is_invalid_and_no_trap() {
+    let host = probe(Database::Postgres, "").await;
+    for n in 0..2 {
+        run(&host, "number", json!([{ "integer": n }])).await;
+    }
+    let several = error(&host, "malformed", json!([{ "integer": 1 }])).await;
+    assert!(several.contains("Invalid") && several.contains("more than one row"), "{several}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,9 +5,8 @@
 //! declared), permit (the sizes fit), deadline, backend, account.
 //!
 //! Limits: rows and bytes of a result, bytes and number of parameters, steps of
-//! a batch, time; all of them per module. Failures are [`SqlError`]; in each of
-//! them but [`SqlError::Timeout`] and [`SqlError::Unavailable`] nothing was
-//! written.
+//! a batch, time; all of them per module. Failures are [`SqlError`]; `wit/sql.wit`
+//! says after which of them nothing was written.
 
 pub mod backend;
 pub mod host;

@@ -290,6 +290,9 @@ fn valid_name(name: &str) -> bool {
     name.len() <= 31
         && name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        // Schemas that are somebody else's.
+        && !name.starts_with("pg-")
+        && !["public", "information-schema", crate::NAME].contains(&name)
 }
 
 fn build_module(index: usize, raw: RawModule, problems: &mut Problems) -> ModuleConfig {
@@ -298,7 +301,11 @@ fn build_module(index: usize, raw: RawModule, problems: &mut Problems) -> Module
     let key = |field: &str| format!("module[{index}].{field}");
     if !valid_name(&name) {
         let what = format!("`{name}` is not a module name");
-        problems.push(key("name"), what, "use lower-case letters, digits and dashes, at most 31, a letter first");
+        problems.push(
+            key("name"),
+            what,
+            "use lower-case letters, digits and dashes, at most 31, a letter first, and no name of the database's own",
+        );
     }
     let source = source.unwrap_or_default();
     if source.is_empty() {

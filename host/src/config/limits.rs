@@ -19,7 +19,8 @@ pub struct ModuleLimits {
     /// Calls at once. Too low: 503 under load. Too high: one module starves the
     /// others of instances.
     pub concurrency: u32,
-    /// Calls of host functions. Too low: chatty guests fail. Too high: a flood
+    /// Calls of the host's own functions (`identity`, `sql`); those of WASI count as
+    /// CPU time. Too low: chatty guests fail. Too high: a flood
     /// of cheap calls is stopped by `cpu` only.
     pub host_calls: u32,
     /// Rows in one SQL result. Too low: long lists fail. Too high: the host

@@ -95,3 +95,13 @@ fn sqlalchemy_urls_mean_postgres() {
         assert!(matches!(config.database.kind, DatabaseKind::Postgres(_)), "{url}");
     }
 }
+
+#[test]
+fn a_module_is_not_named_after_a_schema_of_somebody_else() {
+    for name in ["public", "innkeeper", "information-schema", "pg-catalog"] {
+        let file = format!("[[module]]\nname = \"{name}\"\nsource = \"a.wasm\"");
+        refused(&file, &[], &[&format!("`{name}` is not a module name")]);
+        let config = load("", &[("INNKEEPER_MODULE", &format!("{name}.wasm"))]).expect("valid");
+        assert_eq!(config.modules[0].name, "module");
+    }
+}

@@ -48,11 +48,15 @@ pub(super) fn check(mut response: Response<HyperOutgoingBody>) -> Result<Respons
     Ok(response)
 }
 
+/// Whether answers of this status have no body (RFC 9110 section 15).
+pub(super) fn is_bodiless(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
 /// An answer that must have no body has none (RFC 9110 section 6.4.1): a proxy
 /// would take the bytes for the next answer.
 pub(super) fn check_body(head: &response::Parts, body: &Body) -> Result<(), Failed> {
-    let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
-    if bodiless && !body.is_end_stream() {
+    if is_bodiless(head.status) && !body.is_end_stream() {
         return Err(Failed::BadAnswer("has a body where its status forbids one"));
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! The body of an answer: whole when the guest has ended, else a stream that
-//! drives the guest while the client reads.
+//! The body of an answer: whole when the guest has ended, else a stream beside a
+//! guest that is still running.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
+use tokio_util::task::AbortOnDropHandle;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use super::Failed;
@@ -28,8 +29,10 @@ pub enum Body {
 /// A body whose guest is still running.
 pub struct Streamed {
     body: HyperOutgoingBody,
-    /// None once the guest has ended.
-    guest: Option<BoxFuture<'static, Result<(), Failed>>>,
+    /// None once the guest has ended. A task of its own, because a client that
+    /// reads slowly does not poll its body, and the guest's deadline must pass all
+    /// the same. It ends with the body.
+    guest: Option<AbortOnDropHandle<Result<(), Failed>>>,
     sent: u64,
 }
 
@@ -55,7 +58,7 @@ impl Body {
     }
 
     pub(super) fn streamed(body: HyperOutgoingBody, guest: BoxFuture<'static, Result<(), Failed>>) -> Self {
-        Self::Streamed(Streamed { body, guest: Some(guest), sent: 0 })
+        Self::Streamed(Streamed { body, guest: Some(AbortOnDropHandle::new(tokio::spawn(guest))), sent: 0 })
     }
 }
 
@@ -72,7 +75,7 @@ impl Streamed {
                 && let Poll::Ready(ended) = guest.poll_unpin(context)
             {
                 self.guest = None;
-                if let Err(failed) = ended {
+                if let Err(failed) = ended.unwrap_or(Err(Failed::Panicked)) {
                     return Poll::Ready(Some(Err(failed)));
                 }
             }
@@ -83,7 +86,8 @@ impl Streamed {
                 return Poll::Ready(None);
             };
             let frame = frame.map_err(Failed::BrokenOff)?;
-            let Some(data) = frame.data_ref() else { return Poll::Ready(Some(Ok(frame))) };
+            // Trailers would go out unchecked, and no client of ours reads them.
+            let Some(data) = frame.data_ref() else { continue };
             // An empty chunk on the wire would be the end of the answer, and on
             // HTTP/2 a flood of them fills the peer's heap (GHSA-f8mm-ggr3-89wh).
             if data.is_empty() {

@@ -6,19 +6,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::uri::Authority;
 use http::{HeaderValue, Method, Request, header};
 use http_body::Body;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::fault::{Blame, Code, Fault};
 
 /// Bytes of one body. Todos and chat messages are a few kilobytes.
 pub const BODY_BYTES: usize = 1 << 20;
-/// Kibibytes of all bodies that are being read or served: what slow senders can
-/// take from the host's memory altogether.
+/// Kibibytes of all bodies that are being read or served: what senders can take
+/// from the host's memory altogether. Counted as they arrive, so that a promise
+/// of a large body costs nobody anything.
 const BODIES_KIB: usize = 64 << 10;
 /// Time for one body to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -32,17 +33,17 @@ const TARGET_BYTES: usize = 8 << 10;
 pub struct Admission {
     in_flight: Arc<Semaphore>,
     limit: u32,
-    bodies: Semaphore,
+    bodies: Arc<Semaphore>,
 }
 
 impl Admission {
     /// At most `in_flight` requests at once.
     pub fn new(in_flight: u32) -> Self {
         let permits = Arc::new(Semaphore::new(in_flight as usize));
-        Self { in_flight: permits, limit: in_flight, bodies: Semaphore::new(BODIES_KIB) }
+        Self { in_flight: permits, limit: in_flight, bodies: Arc::new(Semaphore::new(BODIES_KIB)) }
     }
 
-    /// A place for one request; it is given back with the end of its answer.
+    /// A place for one request; it is given back when the guest has ended.
     pub(super) fn enter(&self) -> Result<OwnedSemaphorePermit, Fault> {
         Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| overloaded())
     }
@@ -52,14 +53,14 @@ impl Admission {
         self.limit as usize - self.in_flight.available_permits()
     }
 
-    /// The request with its whole body.
-    pub(super) async fn read_body<B>(&self, request: Request<B>) -> Result<Request<Bytes>, Fault>
+    /// The request with its whole body, and the room that the body takes up.
+    pub(super) async fn read_body<B>(&self, request: Request<B>) -> Result<(Request<Bytes>, Option<Room>), Fault>
     where
         B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static> + Unpin,
     {
         let (head, mut body) = request.into_parts();
         if body.is_end_stream() {
-            return Ok(Request::from_parts(head, Bytes::new()));
+            return Ok((Request::from_parts(head, Bytes::new()), None));
         }
         if body.size_hint().lower() > BODY_BYTES as u64 {
             // Who waits for "100 Continue" has nothing under way.
@@ -68,24 +69,42 @@ impl Admission {
             }
             return Err(too_large());
         }
-        // A body without a length may grow to the limit.
-        let size = body.size_hint().exact().map_or(BODY_BYTES, |exact| usize::try_from(exact).unwrap_or(BODY_BYTES));
-        let kib = u32::try_from(size.div_ceil(1 << 10)).unwrap_or(u32::MAX);
-        let _room = self.bodies.try_acquire_many(kib).map_err(|_| overloaded())?;
-        let read = tokio::time::timeout(BODY_TIME, Limited::new(&mut body, BODY_BYTES).collect()).await;
+        let read = tokio::time::timeout(BODY_TIME, self.collect(&mut body)).await;
         let late = |_| Fault::new(Blame::Caller, Code::RequestTimeout, "The request body did not arrive in time");
-        match read.map_err(late)? {
-            Ok(body) => Ok(Request::from_parts(head, body.to_bytes())),
-            Err(error) if error.is::<LengthLimitError>() => {
-                discard(&mut body).await;
-                Err(too_large())
+        let (bytes, room) = read.map_err(late)??;
+        Ok((Request::from_parts(head, bytes), room))
+    }
+
+    async fn collect<B>(&self, body: &mut B) -> Result<(Bytes, Option<Room>), Fault>
+    where
+        B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static> + Unpin,
+    {
+        let mut bytes = BytesMut::new();
+        let mut room: Option<Room> = None;
+        while let Some(frame) = body.frame().await {
+            let cut =
+                |error| Fault::new(Blame::Caller, Code::BadRequest, "The request body was cut short").because(error);
+            // Trailers are of no use to a request handler.
+            let Ok(data) = frame.map_err(cut)?.into_data() else { continue };
+            if bytes.len() + data.len() > BODY_BYTES {
+                discard(body).await;
+                return Err(too_large());
             }
-            Err(error) => {
-                Err(Fault::new(Blame::Caller, Code::BadRequest, "The request body was cut short").because(error))
+            let kib = u32::try_from((bytes.len() + data.len()).div_ceil(1 << 10) - bytes.len().div_ceil(1 << 10));
+            let more = Arc::clone(&self.bodies).try_acquire_many_owned(kib.unwrap_or(u32::MAX));
+            let more = more.map_err(|_| overloaded())?;
+            match &mut room {
+                Some(room) => room.merge(more),
+                None => room = Some(more),
             }
+            bytes.extend_from_slice(&data);
         }
+        Ok((bytes.freeze(), room))
     }
 }
+
+/// The part of the host's memory for bodies that one body takes up.
+pub(super) type Room = OwnedSemaphorePermit;
 
 /// Reads on for a moment. A client that is still sending when the connection
 /// closes would see a broken pipe instead of its answer.

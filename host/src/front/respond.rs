@@ -9,7 +9,6 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::dispatch::{Body, Failed};
 use crate::fault::{Blame, Code, Fault};
@@ -27,17 +26,12 @@ pub(super) struct Outcome {
     method: Method,
     started: Instant,
     guest: Option<Arc<Guest>>,
-    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Outcome {
     pub(super) fn begin<B>(request: &Request<B>) -> Self {
         let (id, id_header) = request_id(request.headers().get(REQUEST_ID));
-        Self { id, id_header, method: request.method().clone(), started: Instant::now(), guest: None, place: None }
-    }
-
-    pub(super) fn admitted(&mut self, place: OwnedSemaphorePermit) {
-        self.place = Some(place);
+        Self { id, id_header, method: request.method().clone(), started: Instant::now(), guest: None }
     }
 
     pub(super) fn routed(&mut self, guest: &Arc<Guest>) {
@@ -48,7 +42,7 @@ impl Outcome {
         (Arc::clone(&self.id), self.id_header.clone())
     }
 
-    pub(super) fn finish(mut self, result: Result<Response<Body>, Fault>) -> Response<AnswerBody> {
+    pub(super) fn finish(self, result: Result<Response<Body>, Fault>) -> Response<AnswerBody> {
         let mut response = match result {
             Ok(response) => {
                 self.served(&response);
@@ -60,8 +54,7 @@ impl Outcome {
             }
         };
         response.headers_mut().insert(REQUEST_ID, self.id_header.clone());
-        let place = self.place.take();
-        response.map(|body| AnswerBody { body, outcome: Some(self), _place: place })
+        response.map(|body| AnswerBody { body, outcome: Some(self) })
     }
 
     fn module(&self) -> &str {
@@ -136,12 +129,10 @@ fn answer(fault: &Fault) -> Response<Body> {
     response
 }
 
-/// An answer's body. It holds the request's place until the last byte is out,
-/// and logs a guest that breaks off in the middle.
+/// An answer's body. It logs a guest that breaks off in the middle.
 pub struct AnswerBody {
     body: Body,
     outcome: Option<Outcome>,
-    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl HttpBody for AnswerBody {
@@ -170,6 +161,6 @@ impl HttpBody for AnswerBody {
 
 impl Default for AnswerBody {
     fn default() -> Self {
-        Self { body: Bytes::new().into(), outcome: None, _place: None }
+        Self { body: Bytes::new().into(), outcome: None }
     }
 }

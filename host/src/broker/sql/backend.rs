@@ -109,6 +109,15 @@ fn file_of(path: &Path, module: &str) -> PathBuf {
     }
 }
 
+impl Caps {
+    /// What is left of them for the next step of a batch: its results are all in
+    /// memory together.
+    fn less(&self, rows: &Rows) -> Self {
+        let count = rows.cells.len() / rows.columns.len().max(1);
+        Self { rows: self.rows.saturating_sub(count), bytes: self.bytes.saturating_sub(rows.bytes()), ..self.clone() }
+    }
+}
+
 /// Cuts off a result that is larger than the caps, row by row.
 fn check_size(rows: &Rows, count: usize, caps: &Caps) -> Result<(), SqlError> {
     if count > caps.rows {

@@ -184,9 +184,13 @@ async fn run_all(connection: &mut PgConnection, steps: &[Step], caps: &Caps) -> 
     }
     let mut transaction = connection.begin().await.map_err(sql_error)?;
     let mut all = Vec::with_capacity(steps.len());
+    let mut left = caps.clone();
     for step in steps {
-        match run_one(&mut transaction, step, caps).await {
-            Ok(rows) => all.push(rows),
+        match run_one(&mut transaction, step, &left).await {
+            Ok(rows) => {
+                left = left.less(&rows);
+                all.push(rows);
+            }
             Err(error) => {
                 // Explicit, because dropping it would only roll back with the
                 // connection's next use.
@@ -335,7 +339,14 @@ fn sql_error(error: sqlx::Error) -> SqlError {
         "55P03" | "53300" => SqlError::Busy,
         "57014" => SqlError::Timeout,
         "42501" => SqlError::Denied(database.message().to_owned()),
-        code if code.starts_with("22") => SqlError::Invalid(database.message().to_owned()),
+        // Data exceptions, cardinality violations, and sizes that the server
+        // does not take: what a caller can cause with values alone.
+        code if ["21", "22", "54"].contains(&code.get(..2).unwrap_or_default()) => {
+            SqlError::Invalid(database.message().to_owned())
+        }
+        // Another replica migrated: this connection's plans are out of date, and
+        // a fresh one's are not.
+        "0A000" if database.message().contains("cached plan") => SqlError::Unavailable(Some(database.into())),
         // Shut down, out of space, read-only after a failover, connection lost.
         "25006" => SqlError::Unavailable(Some(database.into())),
         code if ["08", "53", "57", "58"].contains(&code.get(..2).unwrap_or_default()) => {

@@ -147,9 +147,13 @@ async fn run_all(
     let begin = if writes { "BEGIN IMMEDIATE" } else { "BEGIN" };
     let mut transaction = connection.begin_with(begin).await.map_err(sql_error)?;
     let mut all = Vec::with_capacity(steps.len());
+    let mut left = caps.clone();
     for step in steps {
-        match run_one(&mut transaction, step, caps).await {
-            Ok(rows) => all.push(rows),
+        match run_one(&mut transaction, step, &left).await {
+            Ok(rows) => {
+                left = left.less(&rows);
+                all.push(rows);
+            }
             Err(error) => {
                 transaction.rollback().await.map_err(sql_error)?;
                 return Err(error);
@@ -251,8 +255,9 @@ fn sql_error(error: sqlx::Error) -> SqlError {
         // Busy and locked: another process writes.
         (5 | 6, _) => SqlError::Busy,
         (9, _) => SqlError::Timeout,
-        // Too big, mismatch, out of range.
-        (18 | 20 | 25, _) => SqlError::Invalid(database.message().to_owned()),
+        // What functions say of their values ("malformed JSON"); too big, mismatch,
+        // out of range.
+        (1 | 18 | 20 | 25, _) => SqlError::Invalid(database.message().to_owned()),
         // Read-only, disk errors, full, cannot open, not a database.
         (8 | 10 | 13 | 14 | 11 | 26, _) => SqlError::Unavailable(Some(database.into())),
         _ => SqlError::Broken(database.into()),
