@@ -19,8 +19,6 @@ pub const REQUESTS: &str = "innkeeper_requests_total";
 pub const LATENCY: &str = "innkeeper_request_seconds";
 /// Requests that are being served.
 pub const IN_FLIGHT: &str = "innkeeper_requests_in_flight";
-/// SQL calls by module and outcome.
-pub const SQL_CALLS: &str = "innkeeper_sql_calls_total";
 /// Guest log lines that were dropped because a call wrote too many.
 pub const LOG_DROPPED: &str = "innkeeper_guest_log_lines_dropped_total";
 
@@ -79,10 +77,9 @@ pub fn metrics() -> Option<PrometheusHandle> {
     let seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
     let builder = PrometheusBuilder::new().set_buckets(&seconds).ok()?;
     let handle = builder.install_recorder().ok()?;
-    metrics::describe_counter!(REQUESTS, "Requests by module, status class and blame");
+    metrics::describe_counter!(REQUESTS, "Requests by module and blame");
     metrics::describe_histogram!(LATENCY, metrics::Unit::Seconds, "Time to the head of the answer");
     metrics::describe_gauge!(IN_FLIGHT, "Requests that are being served");
-    metrics::describe_counter!(SQL_CALLS, "SQL calls by module and outcome");
     metrics::describe_counter!(LOG_DROPPED, "Guest log lines over a call's limit");
     Some(handle)
 }

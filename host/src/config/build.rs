@@ -183,16 +183,66 @@ fn database_kind(url: SecretString, problems: &mut Problems) -> DatabaseKind {
         _ => text.to_owned(),
     };
     if normal.starts_with("postgres://") || normal.starts_with("postgresql://") {
-        if url::Url::parse(&normal).is_err() {
-            problems.push("DATABASE_URL", "not a valid URL", "write it as postgres://user:password@host:5432/database");
-        }
-        DatabaseKind::Postgres(SecretString::from(normal))
+        DatabaseKind::Postgres(SecretString::from(postgres_url(&normal, problems)))
     } else if let Some(path) = normal.strip_prefix("sqlite:") {
-        DatabaseKind::Sqlite(path.strip_prefix("//").unwrap_or(path).into())
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.contains('?') || path.contains(":memory:") || path.is_empty() {
+            problems.push(
+                "DATABASE_URL",
+                "not the path of a file",
+                "write it as sqlite://innkeeper.db, without parameters",
+            );
+        }
+        DatabaseKind::Sqlite(path.into())
     } else {
         problems.push("DATABASE_URL", "neither postgres:// nor sqlite://", "Innkeeper speaks Postgres and SQLite");
         DatabaseKind::Sqlite("innkeeper.db".into())
     }
+}
+
+/// Parameters of a Postgres URL that the driver knows. It logs the others with
+/// their values, and one of them may be a misspelled password.
+const URL_KEYS: [&str; 14] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "host",
+    "port",
+    "dbname",
+    "user",
+    "application_name",
+    "options",
+];
+
+/// The URL with its parameters checked by name, and with two spellings of the
+/// field made the driver's: `ssl` (asyncpg) and `channel_binding` (Neon's
+/// console), which this driver negotiates by itself.
+fn postgres_url(text: &str, problems: &mut Problems) -> String {
+    let Ok(mut url) = url::Url::parse(text) else {
+        problems.push("DATABASE_URL", "not a valid URL", "write it as postgres://user:password@host:5432/database");
+        return text.to_owned();
+    };
+    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    url.set_query(None);
+    for (key, value) in pairs {
+        match key.as_str() {
+            "channel_binding" => {}
+            "ssl" => {
+                let mode = if matches!(value.as_str(), "true" | "1") { "require" } else { &value };
+                url.query_pairs_mut().append_pair("sslmode", mode);
+            }
+            known if URL_KEYS.contains(&known) => {
+                url.query_pairs_mut().append_pair(known, &value);
+            }
+            other => problems.push("DATABASE_URL", format!("no such parameter: `{other}`"), "remove it from the URL"),
+        }
+    }
+    url.into()
 }
 
 fn build_auth(raw: RawAuth, env: &Env, problems: &mut Problems) -> Auth {

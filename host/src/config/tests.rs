@@ -105,3 +105,20 @@ fn a_module_is_not_named_after_a_schema_of_somebody_else() {
         assert_eq!(config.modules[0].name, "module");
     }
 }
+
+#[test]
+fn parameters_of_a_database_url_are_checked_without_showing_them() {
+    let url = |text: &str| match load("", &[("DATABASE_URL", text)]).expect("valid").database.kind {
+        DatabaseKind::Postgres(url) => url.expose_secret().to_owned(),
+        DatabaseKind::Sqlite(path) => path.display().to_string(),
+    };
+    assert_eq!(url("postgresql+asyncpg://u:p@h/d?ssl=require"), "postgres://u:p@h/d?sslmode=require");
+    assert_eq!(
+        url("postgresql://u:p@h/d?sslmode=require&channel_binding=require"),
+        "postgresql://u:p@h/d?sslmode=require"
+    );
+    let text = load("", &[("DATABASE_URL", "postgres://u@h/d?passwrod=canary")]).expect_err("refused").to_string();
+    assert!(text.contains("no such parameter: `passwrod`") && !text.contains("canary"), "{text}");
+    refused("", &[("DATABASE_URL", "sqlite::memory:")], &["not the path of a file"]);
+    refused("", &[("DATABASE_URL", "sqlite://a.db?mode=ro")], &["not the path of a file"]);
+}
