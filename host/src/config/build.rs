@@ -78,7 +78,7 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 30] = [
     "listen",
     "admin_listen",
     "cache_dir",
@@ -107,6 +107,8 @@ const KEYS: [&str; 28] = [
     "concurrency",
     "host_calls",
     "sql_rows",
+    "sql_bytes",
+    "sql_time",
 ];
 
 fn pick<'a>(flag: Option<&'a str>, env: Option<&'a str>, file: Option<&'a str>, default: &'a str) -> &'a str {
