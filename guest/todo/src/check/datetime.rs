@@ -72,8 +72,7 @@ fn words(error: &ParseError) -> &'static str {
 /// Writes a point in time with `Z`, and with six digits of fraction or none.
 ///
 /// A list writes three of them for each task, so the digits are put down
-/// directly: `speedate` goes through `fmt`, which took a tenth of the time of a
-/// whole request.
+/// directly, where `speedate` goes through `fmt`.
 pub fn write<S: serde::Serializer>(when: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     let (seconds, micros) = (when.0.div_euclid(1_000_000), when.0.rem_euclid(1_000_000));
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
