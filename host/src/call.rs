@@ -1,9 +1,7 @@
 //! One entry into a guest: who is calling, until when, and under which id.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use http::HeaderValue;
+use std::time::Instant;
 
 /// A verified caller. Made by the identity broker alone; from there on it is a
 /// value and never a header again.
@@ -32,15 +30,6 @@ pub struct Call {
     pub id: Arc<str>,
     /// Who is calling; none for a request without a credential.
     pub caller: Option<Caller>,
-    /// W3C `traceparent` of the request, passed on as it came.
-    pub trace: Option<HeaderValue>,
     /// When the host gives up on the call.
     pub deadline: Instant,
-}
-
-impl Call {
-    /// What is left until the deadline; zero when it has passed.
-    pub fn remaining(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
-    }
 }

@@ -114,7 +114,6 @@ where
     policy::strip(request.headers_mut());
     let id = outcome.request_id();
     request.headers_mut().insert(respond::REQUEST_ID, id.1);
-    let trace = request.headers().get("traceparent").cloned();
-    let call = Call { id: id.0, caller, trace, deadline: Instant::now() + guest.profile.limits.wall };
+    let call = Call { id: id.0, caller, deadline: Instant::now() + guest.profile.limits.wall };
     Ok(dispatch::run(guest, &Arc::new(call), request, (place, room)).await?)
 }

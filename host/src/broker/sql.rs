@@ -73,6 +73,24 @@ pub enum SqlError {
     Broken(#[source] sqlx_error::BoxError),
 }
 
+impl SqlError {
+    /// Whether the connection is in order after it. A statement's own failure
+    /// leaves it so; a missed deadline, a lost socket or an unread rest of a
+    /// result do not.
+    fn leaves_connection_usable(&self) -> bool {
+        !matches!(self, Self::Timeout | Self::TooLarge(_) | Self::Unavailable(_) | Self::Broken(_))
+    }
+
+    /// The same while a module is loaded: the operator is the reader then, and
+    /// what the database says of a statement is the statement's fault.
+    fn while_preparing(self) -> Self {
+        match self {
+            Self::Broken(reason) => Self::Invalid(reason.to_string()),
+            other => other,
+        }
+    }
+}
+
 /// Errors of the driver, without naming the driver.
 pub mod sqlx_error {
     /// Any error that can cross threads.

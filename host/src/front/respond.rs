@@ -145,7 +145,7 @@ impl HttpBody for AnswerBody {
             && let Some(outcome) = self.outcome.take()
         {
             let what = format!("the answer was cut off: {}", crate::fault::chain(failed));
-            outcome.failed(&Fault::new(Blame::Guest, Code::GuestAnswer, what));
+            outcome.failed(&Fault::new(Blame::Guest, Code::GuestAnswer, "Bad Gateway").because(what));
         }
         polled
     }
@@ -159,6 +159,7 @@ impl HttpBody for AnswerBody {
     }
 }
 
+/// The CORS layer answers preflights with it.
 impl Default for AnswerBody {
     fn default() -> Self {
         Self { body: Bytes::new().into(), outcome: None }

@@ -148,7 +148,7 @@ async fn declare(
     let failed = |error: wasmtime::Error| Why::Declare(format!("{error:#}"));
     let pre = SchemaExportsPre::new(pre.clone()).map_err(failed)?;
     let limits = instance::declare_limits();
-    let call = Call { id: "declare".into(), caller: None, trace: None, deadline: Instant::now() + limits.wall };
+    let call = Call { id: "declare".into(), caller: None, deadline: Instant::now() + limits.wall };
     let profile = Profile::new(module, limits, WasiConfigVariables::new(), None);
     let mut store = instance::store(engine, &Arc::new(profile), &Arc::new(call));
     let limit = store.data().profile.limits.wall;

@@ -82,13 +82,7 @@ impl Postgres {
         let mut lease = self.pool.lease(until).await?;
         let work = run_all(lease.work(), steps, caps);
         let result = tokio::time::timeout_at(until.into(), work).await.unwrap_or(Err(SqlError::Timeout));
-        // A statement's own failure leaves the connection in order; a missed
-        // deadline, a lost socket or an unread rest of a result do not.
-        let usable = !matches!(
-            result,
-            Err(SqlError::Timeout | SqlError::TooLarge(_) | SqlError::Unavailable(_) | SqlError::Broken(_))
-        );
-        if usable {
+        if result.as_ref().err().is_none_or(SqlError::leaves_connection_usable) {
             lease.clean();
         }
         result
@@ -117,11 +111,7 @@ impl Backend for Postgres {
     async fn prepare(&self, statement: &Vetted) -> Result<Signature, SqlError> {
         let mut lease = self.lease(Duration::from_secs(10)).await?;
         let text = AssertSqlSafe(statement.sql()).into_sql_str();
-        let prepared = lease.work().prepare(text).await.map_err(|error| match sql_error(error) {
-            // At load time the operator is the reader: say it in full.
-            SqlError::Broken(reason) => SqlError::Invalid(reason.to_string()),
-            other => other,
-        })?;
+        let prepared = lease.work().prepare(text).await.map_err(|error| sql_error(error).while_preparing())?;
         lease.clean();
         let params = match prepared.parameters() {
             Some(Either::Left(types)) => {
@@ -135,18 +125,12 @@ impl Backend for Postgres {
 
     async fn run(&self, steps: &[Step], caps: &Caps, until: Instant) -> Result<Vec<Rows>, SqlError> {
         let result = self.attempt(steps, caps, until).await;
+        let Err(SqlError::Unavailable(Some(_))) = result else { return result };
+        self.pool.forget_idle();
+        // The database restarted and took an idle connection with it. A read may be
+        // repeated; a write may have happened.
         let reads_only = !steps.iter().any(|step| step.statement.vetted.writes());
-        if matches!(result, Err(SqlError::Unavailable(Some(_)))) {
-            self.pool.forget_idle();
-        }
-        match result {
-            // The database restarted and took an idle connection with it. A read
-            // may be repeated; a write may have happened.
-            Err(SqlError::Unavailable(Some(_))) if reads_only && Instant::now() < until => {
-                self.attempt(steps, caps, until).await
-            }
-            other => other,
-        }
+        if reads_only && Instant::now() < until { self.attempt(steps, caps, until).await } else { result }
     }
 
     async fn ping(&self) -> Result<(), SqlError> {

@@ -92,10 +92,7 @@ impl Backend for Sqlite {
     async fn prepare(&self, statement: &Vetted) -> Result<Signature, SqlError> {
         let mut lease = self.lease().await?;
         let text = AssertSqlSafe(statement.sql()).into_sql_str();
-        let prepared = lease.work().prepare(text).await.map_err(|error| match sql_error(error) {
-            SqlError::Broken(reason) => SqlError::Invalid(reason.to_string()),
-            other => other,
-        })?;
+        let prepared = lease.work().prepare(text).await.map_err(|error| sql_error(error).while_preparing())?;
         lease.clean();
         let column = |column: &sqlx::sqlite::SqliteColumn| Column {
             name: column.name().to_owned(),
@@ -112,11 +109,7 @@ impl Backend for Sqlite {
         let mut lease = self.pool.lease(until).await?;
         let work = run_all(lease.work(), steps, caps, until, writes);
         let result = tokio::time::timeout_at(until.into(), work).await.unwrap_or(Err(SqlError::Timeout));
-        let usable = !matches!(
-            result,
-            Err(SqlError::Timeout | SqlError::TooLarge(_) | SqlError::Unavailable(_) | SqlError::Broken(_))
-        );
-        if usable {
+        if result.as_ref().err().is_none_or(SqlError::leaves_connection_usable) {
             lease.clean();
         }
         result
