@@ -22,10 +22,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
-use backend::{Backend, Caps, Step};
+use backend::{Backend, Caps, Request, Step};
 use migration::Migration;
-use policy::Vetted;
+use policy::{Tables, Vetted};
 use value::{Rows, Signature, Value};
+
+use crate::call::Call;
 
 /// Steps of one batch. More belong into one statement over many rows.
 const BATCH_STEPS: usize = 64;
@@ -137,11 +139,22 @@ impl Statement {
     }
 }
 
+/// What a module stores.
+#[derive(Debug, Default)]
+pub struct Schema {
+    /// How its tables come about, in order.
+    pub migrations: Vec<Migration>,
+    /// Its tables, as the migrations leave them.
+    pub tables: Tables,
+    /// Tables whose rows belong to callers, each with the owner's column.
+    pub owned: Vec<(String, String)>,
+}
+
 /// One module's SQL: its statements, and the way to its schema.
 pub struct Store {
     backend: Box<dyn Backend>,
     statements: HashMap<Arc<str>, Arc<Statement>>,
-    migrations: Vec<Migration>,
+    schema: Schema,
     caps: Caps,
     state: watch::Sender<Readiness>,
     alarm: Notify,
@@ -177,10 +190,10 @@ pub enum PrepareError {
 
 impl Store {
     /// A store that is not ready yet; see [`Store::prepare`].
-    pub fn new(backend: Box<dyn Backend>, statements: Vec<Statement>, migrations: Vec<Migration>, caps: Caps) -> Self {
+    pub fn new(backend: Box<dyn Backend>, statements: Vec<Statement>, schema: Schema, caps: Caps) -> Self {
         let statements = statements.into_iter().map(|s| (Arc::clone(&s.name), Arc::new(s))).collect();
         let (state, _) = watch::channel(Readiness::Down("not reached yet".into()));
-        Self { backend, statements, migrations, caps, state, alarm: Notify::new() }
+        Self { backend, statements, schema, caps, state, alarm: Notify::new() }
     }
 
     /// Runs what is missing of the migrations, and prepares every statement, so
@@ -199,7 +212,7 @@ impl Store {
     }
 
     async fn try_prepare(&self) -> Result<(), PrepareError> {
-        self.backend.migrate(&self.migrations).await.map_err(|error| match error {
+        self.backend.migrate(&self.schema).await.map_err(|error| match error {
             migration::MigrationError::Unreachable(cause) => PrepareError::Unreachable(cause),
             other => PrepareError::Refused(other),
         })?;
@@ -242,7 +255,7 @@ impl Store {
 
     /// How rows are kept apart, for `/health`.
     pub fn isolation(&self) -> &'static str {
-        self.backend.isolation()
+        self.backend.isolation(&self.schema)
     }
 
     /// Statements, for `innkeeper inspect`.
@@ -254,9 +267,9 @@ impl Store {
     ///
     /// # Errors
     /// See [`SqlError`].
-    pub async fn run(&self, deadline: Instant, statement: &str, params: Vec<Value>) -> Result<Rows, SqlError> {
+    pub async fn run(&self, call: &Call, statement: &str, params: Vec<Value>) -> Result<Rows, SqlError> {
         let step = self.permit(statement, params)?;
-        let mut all = self.execute(deadline, vec![step]).await?;
+        let mut all = self.execute(call, &[step]).await?;
         Ok(all.pop().unwrap_or_default())
     }
 
@@ -264,7 +277,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`SqlError`].
-    pub async fn batch(&self, deadline: Instant, steps: Vec<(String, Vec<Value>)>) -> Result<Vec<Rows>, SqlError> {
+    pub async fn batch(&self, call: &Call, steps: Vec<(String, Vec<Value>)>) -> Result<Vec<Rows>, SqlError> {
         if steps.len() > BATCH_STEPS {
             return Err(SqlError::TooLarge(format!("a batch has at most {BATCH_STEPS} steps")));
         }
@@ -273,7 +286,7 @@ impl Store {
         if steps.is_empty() {
             return Ok(Vec::new());
         }
-        self.execute(deadline, steps).await
+        self.execute(call, &steps).await
     }
 
     /// Allow and permit: the statement was declared, and the values fit it.
@@ -294,15 +307,16 @@ impl Store {
         Ok(Step { statement: Arc::clone(statement), params })
     }
 
-    async fn execute(&self, deadline: Instant, steps: Vec<Step>) -> Result<Vec<Rows>, SqlError> {
+    async fn execute(&self, call: &Call, steps: &[Step]) -> Result<Vec<Rows>, SqlError> {
         if *self.state.borrow() != Readiness::Up {
             // Not prepared yet, or known to be away: nobody waits for a connection
             // that will not come.
             return Err(SqlError::Unavailable(None));
         }
         // The call's own deadline may be nearer than the statement's.
-        let until = deadline.min(Instant::now() + self.caps.time);
-        let result = self.backend.run(&steps, &self.caps, until).await;
+        let until = call.deadline.min(Instant::now() + self.caps.time);
+        let caller = call.caller.as_ref().map(|caller| caller.subject.as_str());
+        let result = self.backend.run(&Request { caller, steps, until }, &self.caps).await;
         if let Err(SqlError::Unavailable(_)) = &result {
             self.alarm.notify_one();
         }

@@ -42,10 +42,10 @@ fn section(title: &str, items: &[String]) {
 }
 
 fn declared(declaration: &Declaration) {
-    let tables: Vec<String> = declaration.tables.iter().map(|table| owned(declaration, table)).collect();
+    let tables: Vec<String> = declaration.schema.tables.iter().map(|table| owned(declaration, table)).collect();
     section("tables", &tables);
     line(format_args!("\nmigrations"));
-    for migration in &declaration.migrations {
+    for migration in &declaration.schema.migrations {
         line(format_args!("  {} {}", migration.version, migration.name));
     }
     line(format_args!("\nstatements, as they are sent"));
@@ -56,7 +56,7 @@ fn declared(declaration: &Declaration) {
 }
 
 fn owned(declaration: &Declaration, table: &str) -> String {
-    match declaration.owned.iter().find(|(name, _)| name == table) {
+    match declaration.schema.owned.iter().find(|(name, _)| name == table) {
         Some((_, owner)) => format!("{table} (rows belong to the caller in `{owner}`)"),
         None => table.to_owned(),
     }

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use super::limits::{MEMORY_CEILING, parse_bytes, parse_duration};
 use super::problems::nearest;
-use super::raw::{RawAuth, RawCors, RawDatabase, RawFile, RawGrants, RawLimits, RawModule};
-use super::{Auth, Config, Database, DatabaseKind, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems};
+use super::raw::{RawAuth, RawCors, RawFile, RawGrants, RawLimits, RawModule};
+use super::{Auth, Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, database};
 
 /// The default module when nothing else is named: where the image has it.
 const DEFAULT_MODULE: &str = "modules/todo.wasm";
@@ -35,7 +35,7 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         dev,
         h2c,
         max_in_flight: in_flight(env, max_in_flight, &mut problems),
-        database: build_database(database, env, &mut problems),
+        database: database::build(database, env, &mut problems),
         auth: build_auth(auth, env, &mut problems),
         cors_origins: build_cors(cors, env, &mut problems),
         modules: build_modules(modules, flags, env, &mut problems),
@@ -78,7 +78,7 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 30] = [
+const KEYS: [&str; 32] = [
     "listen",
     "admin_listen",
     "cache_dir",
@@ -90,6 +90,8 @@ const KEYS: [&str; 30] = [
     "module",
     "url",
     "connections",
+    "isolation",
+    "pooled",
     "secret",
     "issuer",
     "audience",
@@ -115,7 +117,7 @@ fn pick<'a>(flag: Option<&'a str>, env: Option<&'a str>, file: Option<&'a str>, 
     flag.or(env).or(file).unwrap_or(default)
 }
 
-fn flag(env: &Env, key: &str, problems: &mut Problems) -> Option<bool> {
+pub(super) fn flag(env: &Env, key: &str, problems: &mut Problems) -> Option<bool> {
     match env.get(key)? {
         "1" | "true" => Some(true),
         "0" | "false" => Some(false),
@@ -155,96 +157,6 @@ fn default_cache_dir(env: &Env) -> PathBuf {
         Some(home) => Path::new(home).join(".cache").join(crate::NAME),
         None => std::env::temp_dir().join(crate::NAME),
     }
-}
-
-fn build_database(raw: RawDatabase, env: &Env, problems: &mut Problems) -> Database {
-    let RawDatabase { url, connections } = raw;
-    let from_env = env.secret("DATABASE_URL", problems).or_else(|| env.secret("NEON_DATABASE_URL", problems));
-    let url = from_env.or_else(|| match url.as_deref() {
-        // A file path holds no password, so it may be written out.
-        Some(url) if url.starts_with("sqlite:") => Some(SecretString::from(url)),
-        Some(url) => env.reference("database.url", url, problems),
-        None => None,
-    });
-    let connections = connections.unwrap_or(20);
-    if !(1..=200).contains(&connections) {
-        problems.push("database.connections", "not from 1 to 200", "leave it out for 20");
-    }
-    let kind = url.map_or_else(|| DatabaseKind::Sqlite("innkeeper.db".into()), |url| database_kind(url, problems));
-    Database { kind, connections }
-}
-
-fn database_kind(url: SecretString, problems: &mut Problems) -> DatabaseKind {
-    let text = url.expose_secret();
-    // SQLAlchemy's spelling is in the environment of every backend that this
-    // host replaces; the driver after the plus means nothing here.
-    let normal = match text.split_once("://") {
-        Some((scheme, rest)) if scheme.starts_with("postgresql+") || scheme.starts_with("postgres+") => {
-            format!("postgres://{rest}")
-        }
-        _ => text.to_owned(),
-    };
-    if normal.starts_with("postgres://") || normal.starts_with("postgresql://") {
-        DatabaseKind::Postgres(SecretString::from(postgres_url(&normal, problems)))
-    } else if let Some(path) = normal.strip_prefix("sqlite:") {
-        let path = path.strip_prefix("//").unwrap_or(path);
-        if path.contains('?') || path.contains(":memory:") || path.is_empty() {
-            problems.push(
-                "DATABASE_URL",
-                "not the path of a file",
-                "write it as sqlite://innkeeper.db, without parameters",
-            );
-        }
-        DatabaseKind::Sqlite(path.into())
-    } else {
-        problems.push("DATABASE_URL", "neither postgres:// nor sqlite://", "Innkeeper speaks Postgres and SQLite");
-        DatabaseKind::Sqlite("innkeeper.db".into())
-    }
-}
-
-/// Parameters of a Postgres URL that the driver knows. It logs the others with
-/// their values, and one of them may be a misspelled password.
-const URL_KEYS: [&str; 14] = [
-    "sslmode",
-    "ssl-mode",
-    "sslrootcert",
-    "ssl-root-cert",
-    "sslcert",
-    "ssl-cert",
-    "sslkey",
-    "ssl-key",
-    "host",
-    "port",
-    "dbname",
-    "user",
-    "application_name",
-    "options",
-];
-
-/// The URL with its parameters checked by name, and with two spellings of the
-/// field made the driver's: `ssl` (asyncpg) and `channel_binding` (Neon's
-/// console), which this driver negotiates by itself.
-fn postgres_url(text: &str, problems: &mut Problems) -> String {
-    let Ok(mut url) = url::Url::parse(text) else {
-        problems.push("DATABASE_URL", "not a valid URL", "write it as postgres://user:password@host:5432/database");
-        return text.to_owned();
-    };
-    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-    url.set_query(None);
-    for (key, value) in pairs {
-        match key.as_str() {
-            "channel_binding" => {}
-            "ssl" => {
-                let mode = if matches!(value.as_str(), "true" | "1") { "require" } else { &value };
-                url.query_pairs_mut().append_pair("sslmode", mode);
-            }
-            known if URL_KEYS.contains(&known) => {
-                url.query_pairs_mut().append_pair(known, &value);
-            }
-            other => problems.push("DATABASE_URL", format!("no such parameter: `{other}`"), "remove it from the URL"),
-        }
-    }
-    url.into()
 }
 
 fn build_auth(raw: RawAuth, env: &Env, problems: &mut Problems) -> Auth {

@@ -26,6 +26,8 @@ pub(super) struct RawFile {
 pub(super) struct RawDatabase {
     pub(super) url: Option<String>,
     pub(super) connections: Option<u32>,
+    pub(super) isolation: Option<String>,
+    pub(super) pooled: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

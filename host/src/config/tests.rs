@@ -109,7 +109,7 @@ fn a_module_is_not_named_after_a_schema_of_somebody_else() {
 #[test]
 fn parameters_of_a_database_url_are_checked_without_showing_them() {
     let url = |text: &str| match load("", &[("DATABASE_URL", text)]).expect("valid").database.kind {
-        DatabaseKind::Postgres(url) => url.expose_secret().to_owned(),
+        DatabaseKind::Postgres(postgres) => postgres.url.expose_secret().to_owned(),
         DatabaseKind::Sqlite(path) => path.display().to_string(),
     };
     assert_eq!(url("postgresql+asyncpg://u:p@h/d?ssl=require"), "postgres://u:p@h/d?sslmode=require");

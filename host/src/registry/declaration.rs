@@ -1,9 +1,9 @@
 //! A module's declaration: vetted as a whole before anything of it is used.
 
 use crate::bindings::schema::exports::innkeeper::backend::schema as wit;
-use crate::broker::sql::Statement;
 use crate::broker::sql::migration::{Migration, checksum};
 use crate::broker::sql::policy::{Dialect, Scope, Tables, vet, vet_migration};
+use crate::broker::sql::{Schema, Statement};
 
 /// Statements of one module; each costs a prepared statement per connection.
 const STATEMENTS: usize = 256;
@@ -15,12 +15,8 @@ const MIGRATIONS: usize = 1_000;
 pub struct Declaration {
     /// Its statements.
     pub statements: Vec<Statement>,
-    /// Its migrations, in order.
-    pub migrations: Vec<Migration>,
-    /// Its tables, as the migrations leave them.
-    pub tables: Tables,
-    /// Tables whose rows belong to callers, each with the owner's column.
-    pub owned: Vec<(String, String)>,
+    /// What it stores.
+    pub schema: Schema,
 }
 
 /// Vets a declaration for one database.
@@ -42,7 +38,7 @@ pub(super) fn vet_all(declared: wit::Declaration, dialect: Dialect, schema: &str
         }
     }
     let owned = owned.into_iter().map(|table| (table.table, table.owner_column)).collect();
-    Ok(Declaration { statements, migrations, tables, owned })
+    Ok(Declaration { statements, schema: Schema { migrations, tables, owned } })
 }
 
 fn vet_migrations(

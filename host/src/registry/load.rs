@@ -158,14 +158,14 @@ async fn declare(
     };
     let declared = tokio::time::timeout(limit, ask).await;
     let declared = declared.map_err(|_| Why::Declare("it took too long".to_owned()))?.map_err(failed)?;
-    let vetted = vet_all(declared, backend::dialect(database), &backend::schema(module));
+    let vetted = vet_all(declared, backend::dialect(database), &backend::schema_name(module));
     vetted.map(Some).map_err(Why::Declaration)
 }
 
 fn open(config: &ModuleConfig, database: &Database, declaration: Declaration) -> Result<sql::Store, Why> {
     let caps = Caps::of(&config.limits);
     let backend = backend::open(database, &config.name, &caps).map_err(|error| Why::Database(error.to_string()))?;
-    Ok(sql::Store::new(backend, declaration.statements, declaration.migrations, caps))
+    Ok(sql::Store::new(backend, declaration.statements, declaration.schema, caps))
 }
 
 /// What `innkeeper inspect` shows of a component.
@@ -199,6 +199,7 @@ pub async fn inspect(
         |item: &ComponentItem| matches!(item, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_));
     let exports = ty.exports(engine).filter(|(_, item)| callable(&item.ty)).map(|(name, _)| name.to_owned()).collect();
     let pre = link(engine, &component, &Grants { sql: true }).map_err(|unmet| refused(unmet.into()))?;
-    let declaration = declare(engine, &component, &pre, database, &backend::schema(&module)).await.map_err(refused)?;
+    let declaration =
+        declare(engine, &component, &pre, database, &backend::schema_name(&module)).await.map_err(refused)?;
     Ok(Inspection { digest, imports, exports, declaration })
 }

@@ -1,8 +1,6 @@
 //! What the broker needs of a database, and the two that there are.
 
 mod postgres;
-mod postgres_numeric;
-mod postgres_value;
 mod sqlite;
 mod sqlite_value;
 
@@ -11,12 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use secrecy::ExposeSecret;
 
-use super::migration::{Migration, MigrationError};
+use super::migration::MigrationError;
 use super::policy::{Dialect, Vetted};
 use super::value::{Rows, Signature, Value};
-use super::{SqlError, Statement};
+use super::{Schema, SqlError, Statement};
 use crate::config::{Database, DatabaseKind, ModuleLimits};
 
 /// One step of a call: a vetted statement and its values.
@@ -25,6 +22,16 @@ pub struct Step {
     pub statement: Arc<Statement>,
     /// As many values as it has parameters.
     pub params: Vec<Value>,
+}
+
+/// One call's statements.
+pub struct Request<'a> {
+    /// Whose rows they meet; none for an anonymous caller.
+    pub caller: Option<&'a str>,
+    /// One alone, or several in one transaction.
+    pub steps: &'a [Step],
+    /// When the call is given up.
+    pub until: Instant,
 }
 
 /// What one call may take.
@@ -56,18 +63,18 @@ impl Caps {
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
     /// How rows of different callers are kept apart, for `/health`.
-    fn isolation(&self) -> &'static str;
+    fn isolation(&self, schema: &Schema) -> &'static str;
 
-    /// Applies the migrations that are missing, all in one transaction, under a
-    /// lock that other replicas wait for.
-    async fn migrate(&self, migrations: &[Migration]) -> Result<(), MigrationError>;
+    /// Applies the migrations that are missing and guards the rows that have
+    /// owners, all in one transaction, under a lock that other replicas wait for.
+    async fn migrate(&self, schema: &Schema) -> Result<(), MigrationError>;
 
     /// Prepares a statement once, to learn that the database takes it.
     async fn prepare(&self, statement: &Vetted) -> Result<Signature, SqlError>;
 
     /// Runs the steps: one alone, or several in one transaction. On every error
     /// the connection is clean again, or closed.
-    async fn run(&self, steps: &[Step], caps: &Caps, until: Instant) -> Result<Vec<Rows>, SqlError>;
+    async fn run(&self, request: &Request<'_>, caps: &Caps) -> Result<Vec<Rows>, SqlError>;
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), SqlError>;
@@ -83,7 +90,7 @@ pub fn dialect(database: &Database) -> Dialect {
 
 /// The schema of a module on Postgres: its name, with the one character that
 /// would need quoting replaced.
-pub fn schema(module: &str) -> String {
+pub fn schema_name(module: &str) -> String {
     module.replace('-', "_")
 }
 
@@ -93,8 +100,8 @@ pub fn schema(module: &str) -> String {
 /// When the URL holds something that the driver does not know.
 pub fn open(database: &Database, module: &str, caps: &Caps) -> Result<Box<dyn Backend>, SqlError> {
     Ok(match &database.kind {
-        DatabaseKind::Postgres(url) => {
-            Box::new(postgres::Postgres::new(url.expose_secret(), module, database.connections, caps)?)
+        DatabaseKind::Postgres(config) => {
+            Box::new(postgres::Postgres::new(config, module, database.connections, caps)?)
         }
         DatabaseKind::Sqlite(path) => Box::new(sqlite::Sqlite::new(&file_of(path, module), database.connections)),
     })

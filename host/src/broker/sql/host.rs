@@ -1,5 +1,7 @@
 //! `innkeeper:backend/sql`: converts, delegates, converts.
 
+use std::sync::Arc;
+
 use wasmtime::component::{HasSelf, Linker};
 
 use super::value::{Cell, Rows, Span, Value};
@@ -21,7 +23,8 @@ impl wit::Host for State {
     async fn run(&mut self, statement: String, params: Vec<wit::Value>) -> Answer<wit::Rows> {
         let store = self.sql_call()?;
         let params = params.into_iter().map(Value::from).collect();
-        let result = store.run(self.call.deadline, &statement, params).await;
+        let call = Arc::clone(&self.call);
+        let result = store.run(&call, &statement, params).await;
         self.answer(&statement, result.map(wit::Rows::from))
     }
 
@@ -29,7 +32,8 @@ impl wit::Host for State {
         let store = self.sql_call()?;
         let label = steps.iter().map(|step| step.statement.as_str()).collect::<Vec<_>>().join(", ");
         let convert = |step: wit::Step| (step.statement, step.params.into_iter().map(Value::from).collect());
-        let result = store.batch(self.call.deadline, steps.into_iter().map(convert).collect()).await;
+        let call = Arc::clone(&self.call);
+        let result = store.batch(&call, steps.into_iter().map(convert).collect()).await;
         self.answer(&label, result.map(|all| all.into_iter().map(wit::Rows::from).collect()))
     }
 }
@@ -37,7 +41,7 @@ impl wit::Host for State {
 impl State {
     /// Counts the call and finds the store. The interface is linked only for
     /// modules that have one, so a missing store is a mistake of the host.
-    fn sql_call(&mut self) -> wasmtime::Result<std::sync::Arc<Store>> {
+    fn sql_call(&mut self) -> wasmtime::Result<Arc<Store>> {
         self.host_call()?;
         self.profile.sql.clone().ok_or_else(|| wasmtime::format_err!("`sql` was linked without a store"))
     }

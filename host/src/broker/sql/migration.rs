@@ -55,6 +55,14 @@ pub enum MigrationError {
         /// The newest in the module.
         known: u32,
     },
+    /// The rows of a table cannot belong to callers in the way that was declared.
+    #[error("declares `{column}` of `{table}` as the owner's column; there must be one of that name, of type text")]
+    Owner {
+        /// Which table.
+        table: String,
+        /// Which column.
+        column: String,
+    },
     /// The database user may not do what the host has to do.
     #[error("{what}: {reason}; run as an administrator: {remedy}")]
     Forbidden {

@@ -9,7 +9,6 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, Object, RecycleError, RecycleResult};
-use sqlx::{ConnectOptions, Connection};
 
 use super::SqlError;
 
@@ -26,37 +25,32 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// How one kind of connection is opened and set up.
 #[async_trait::async_trait]
 pub(super) trait Open: Send + Sync + 'static {
-    type Connection: Connection + Send;
-    type Options: ConnectOptions<Connection = Self::Connection> + Sync;
+    type Session: Send;
 
-    fn options(&self) -> &Self::Options;
+    /// A fresh connection, set up.
+    async fn open(&self) -> Result<Self::Session, sqlx::Error>;
 
-    /// Settings of a fresh connection.
-    async fn set_up(&self, connection: &mut Self::Connection) -> Result<(), sqlx::Error>;
+    /// Whether it still is one.
+    async fn ping(&self, session: &mut Self::Session) -> Result<(), sqlx::Error>;
 }
 
 pub(super) struct Manager<O>(O);
 
 impl<O: Open> managed::Manager for Manager<O> {
-    type Type = O::Connection;
+    type Type = O::Session;
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<Self::Type, Self::Error> {
-        let connect = async {
-            let mut connection = self.0.options().connect().await?;
-            self.0.set_up(&mut connection).await?;
-            Ok(connection)
-        };
         let timed_out = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
-        tokio::time::timeout(CONNECT_TIME, connect).await.unwrap_or_else(timed_out)
+        tokio::time::timeout(CONNECT_TIME, self.0.open()).await.unwrap_or_else(timed_out)
     }
 
-    async fn recycle(&self, connection: &mut Self::Type, metrics: &Metrics) -> RecycleResult<Self::Error> {
+    async fn recycle(&self, session: &mut Self::Type, metrics: &Metrics) -> RecycleResult<Self::Error> {
         if metrics.age() > LIFETIME {
             return Err(RecycleError::message("old"));
         }
         if metrics.last_used() > TRUST {
-            connection.ping().await.map_err(RecycleError::Backend)?;
+            self.0.ping(session).await.map_err(RecycleError::Backend)?;
         }
         Ok(())
     }
@@ -69,6 +63,11 @@ impl<O: Open> Pool<O> {
         let pool = managed::Pool::builder(Manager(open)).max_size(size as usize).build();
         // Building fails only for timeouts without a runtime, and none are set.
         Self(pool.expect("a pool without timeouts needs no runtime"))
+    }
+
+    /// What opens its connections.
+    pub(super) fn open(&self) -> &O {
+        &self.0.manager().0
     }
 
     /// Closes what nobody uses. Whatever ended one connection has ended the
@@ -101,7 +100,7 @@ pub(super) struct Lease<O: Open> {
 impl<O: Open> Lease<O> {
     /// The connection, for work that may be cut off. Until [`Lease::clean`] says
     /// otherwise it will not be used again.
-    pub(super) fn work(&mut self) -> &mut O::Connection {
+    pub(super) fn work(&mut self) -> &mut O::Session {
         self.clean = false;
         // Taken only by `drop`.
         self.object.as_mut().expect("a lease holds its connection")

@@ -1,117 +1,266 @@
-//! Postgres: one schema and one pool per module, one round trip per statement.
+//! Postgres: a schema and a login role per module, reached through leases; one
+//! transaction per call, in which the database knows the caller.
+//!
+//! What the host sets up runs as the user of `DATABASE_URL` and never while a
+//! request is served; what guests ask for runs as the module's own role.
+
+mod caller;
+mod connect;
+mod errors;
+mod guard;
+mod ledger;
+mod login;
+mod numeric;
+mod value;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
+use secrecy::ExposeSecret;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgRow};
 use sqlx::{
     Arguments, AssertSqlSafe, Column as _, ConnectOptions, Connection, Either, Executor, Row, SqlSafeStr,
     Statement as _, TypeInfo,
 };
 
-use super::super::migration::{Migration, MigrationError, pending};
-use super::super::policy::Vetted;
-use super::super::pool::{Lease, Open, Pool};
-use super::super::value::{Column, Kind, Rows, Signature};
-use super::super::{ConstraintKind, SqlError};
-use super::postgres_value::{coerce, kind, read};
-use super::{Backend, Caps, Step, check_size, schema};
+use super::{Backend, Caps, Request, Step, check_size, schema_name};
+use crate::broker::sql::migration::{MigrationError, pending};
+use crate::broker::sql::policy::Vetted;
+use crate::broker::sql::pool::{Lease, Pool};
+use crate::broker::sql::value::{Column, Kind, Rows, Signature};
+use crate::broker::sql::{Schema, SqlError};
+use crate::config::{Isolation, PostgresConfig};
+
+use caller::Key;
+use connect::{Entry, PgOpen, Session};
+use errors::{sql_error, unreachable};
+use login::Login;
+use value::{coerce, kind, read};
 
 /// Prepared statements per connection: more than a module may declare.
 const STATEMENTS: usize = 512;
-/// The advisory lock of all migrations: "INNK" in ASCII.
-const LOCK: i64 = 0x494e_4e4b;
-/// Time for one migration statement, and for the wait for another replica's.
-const MIGRATION_TIME: &str = "SET LOCAL statement_timeout = '50s'; SET LOCAL lock_timeout = '20s'";
+/// Time for reaching the database while a module is loaded.
+const LOAD_TIME: Duration = Duration::from_secs(10);
 
 pub(super) struct Postgres {
-    pool: Pool<PgOpen>,
+    /// As the user of `DATABASE_URL`.
+    owner: PgConnectOptions,
+    config: PostgresConfig,
+    connections: u32,
+    statement_time: Duration,
     schema: String,
     module: String,
+    /// The way in for calls; none until the schema was set up.
+    access: ArcSwapOption<Access>,
 }
 
-struct PgOpen {
-    options: PgConnectOptions,
-    statement_time: Duration,
+struct Access {
+    pool: Pool<PgOpen>,
+    login: Option<Login>,
+    /// Vouches for callers; none when no row has an owner.
+    key: Option<Key>,
 }
 
-#[async_trait]
-impl Open for PgOpen {
-    type Connection = PgConnection;
-    type Options = PgConnectOptions;
-
-    fn options(&self) -> &PgConnectOptions {
-        &self.options
-    }
-
-    /// sqlx knows no cancel: what runs too long is ended by the server itself,
-    /// and what lost its client is noticed by the server (Postgres 14 and later).
-    /// Prints are qualified, so the path is the system's alone: a function that
-    /// somebody left in `public` must not fit a call better than the real one.
-    async fn set_up(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let millis = self.statement_time.as_millis();
-        let settings = format!(
-            "SET statement_timeout = {millis}; SET lock_timeout = {millis}; \
-             SET idle_in_transaction_session_timeout = {millis}; SET client_connection_check_interval = '500ms'; \
-             SET TIME ZONE 'UTC'; SET search_path = pg_catalog, pg_temp"
-        );
-        connection.execute(sqlx::raw_sql(AssertSqlSafe(settings))).await?;
-        Ok(())
-    }
+/// A failed call, and whether a statement of the guest had reached the database.
+struct Failed {
+    error: SqlError,
+    begun: bool,
 }
 
 impl Postgres {
-    pub(super) fn new(url: &str, module: &str, connections: u32, caps: &Caps) -> Result<Self, SqlError> {
+    pub(super) fn new(config: &PostgresConfig, module: &str, connections: u32, caps: &Caps) -> Result<Self, SqlError> {
         // The URL may hold a password, so the driver's message is not repeated.
-        let options = PgConnectOptions::from_str(url)
+        let owner = PgConnectOptions::from_str(config.url.expose_secret())
             .map_err(|_| SqlError::Invalid("DATABASE_URL is not one that the Postgres driver takes".to_owned()))?
             .application_name(&format!("{}:{module}", crate::NAME))
-            .statement_cache_capacity(STATEMENTS)
+            // A pooler takes no such setting, and values travel in binary anyway.
+            .extra_float_digits(None)
+            .statement_cache_capacity(if config.pooled { 0 } else { STATEMENTS })
             .disable_statement_logging();
-        let pool = Pool::new(PgOpen { options, statement_time: caps.time }, connections);
-        Ok(Self { pool, schema: schema(module), module: module.to_owned() })
+        let (schema, module) = (schema_name(module), module.to_owned());
+        let access = ArcSwapOption::empty();
+        Ok(Self { owner, config: config.clone(), connections, statement_time: caps.time, schema, module, access })
     }
 
-    async fn lease(&self, time: Duration) -> Result<Lease<PgOpen>, SqlError> {
-        self.pool.lease(Instant::now() + time).await
+    /// The way in, when the schema was set up.
+    fn access(&self) -> Result<Arc<Access>, SqlError> {
+        self.access.load_full().ok_or(SqlError::Unavailable(None))
     }
 
-    async fn attempt(&self, steps: &[Step], caps: &Caps, until: Instant) -> Result<Vec<Rows>, SqlError> {
-        let mut lease = self.pool.lease(until).await?;
-        let work = run_all(lease.work(), steps, caps);
+    /// A new pool: what was set up again may have another password or key.
+    fn set_access(&self, login: Option<Login>, key: Option<Key>) -> Arc<Access> {
+        let options = match &login {
+            Some(login) => self.owner.clone().username(&login.role).password(&login.password),
+            None => self.owner.clone(),
+        };
+        let open = PgOpen {
+            options,
+            statement_time: self.statement_time,
+            pooled: self.config.pooled,
+            role: login.as_ref().map(|login| login.role.clone()),
+        };
+        let access = Arc::new(Access { pool: Pool::new(open, self.connections), login, key });
+        self.access.store(Some(Arc::clone(&access)));
+        access
+    }
+
+    /// Schema, migrations, login, grants and guards: all of it or nothing.
+    async fn set_up(&self, owner: &mut PgConnection, schema: &Schema) -> Result<Arc<Access>, MigrationError> {
+        let mut transaction = owner.begin().await.map_err(unreachable)?;
+        let applied = ledger::open(&mut transaction, &self.schema, &self.module).await?;
+        let pending = pending(&schema.migrations, &applied)?;
+        if !pending.is_empty() {
+            guard::lift(&mut transaction, &self.schema).await?;
+        }
+        for migration in pending {
+            ledger::apply(&mut transaction, &self.module, migration).await?;
+        }
+        let (login, key) = match self.config.isolation {
+            Isolation::Trusted => (None, None),
+            Isolation::Enforced => {
+                let key = caller::install(&mut transaction).await?;
+                let login = login::ensure(&mut transaction, &self.module, &self.schema).await?;
+                let guarded = guard::guard(&mut transaction, &self.schema, &login.role, schema).await?;
+                (Some(login), guarded.then_some(key))
+            }
+        };
+        transaction.commit().await.map_err(unreachable)?;
+        Ok(self.set_access(login, key))
+    }
+
+    /// Whether the role's password is the kept one; after a restore on another
+    /// server it may not be.
+    async fn try_login(&self, owner: &mut PgConnection, access: &Access) -> Result<(), MigrationError> {
+        let refused = match access.pool.lease(Instant::now() + LOAD_TIME).await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        match &access.login {
+            Some(login) if is_wrong_password(&refused) => login::set_password(owner, login).await,
+            // Whatever else it is will be met, and told of, by the next step.
+            _ => Ok(()),
+        }
+    }
+
+    async fn lease(&self, access: &Access) -> Result<Lease<PgOpen>, SqlError> {
+        access.pool.lease(Instant::now() + LOAD_TIME).await
+    }
+
+    async fn attempt(&self, access: &Access, request: &Request<'_>, caps: &Caps) -> Result<Vec<Rows>, Failed> {
+        let until = request.until;
+        let mut begun = false;
+        let lease = access.pool.lease(until).await;
+        let mut lease = lease.map_err(|error| Failed { error, begun })?;
+        let open = access.pool.open();
+        let work = self.work(open, lease.work(), access, request, caps, &mut begun);
         let result = tokio::time::timeout_at(until.into(), work).await.unwrap_or(Err(SqlError::Timeout));
         if result.as_ref().err().is_none_or(SqlError::leaves_connection_usable) {
             lease.clean();
         }
-        result
+        result.map_err(|error| Failed { error, begun })
     }
+
+    async fn work(
+        &self,
+        open: &PgOpen,
+        session: &mut Session,
+        access: &Access,
+        request: &Request<'_>,
+        caps: &Caps,
+        begun: &mut bool,
+    ) -> Result<Vec<Rows>, SqlError> {
+        let entry = entry(access, request.caller)?;
+        // Alone, for nobody and without a pooler: the statement is a transaction.
+        if let ([step], None, false) = (request.steps, &entry, open.pooled) {
+            *begun = true;
+            return Ok(vec![run_one(&mut session.connection, step, caps, true).await?]);
+        }
+        let writes = request.steps.iter().any(|step| step.statement.vetted.writes());
+        let begin = open.begin(session, entry, writes).await;
+        // The host's own words: whatever the server has against them is not the
+        // guest's doing.
+        let mut transaction = begin.map_err(|error| SqlError::Unavailable(Some(error.into())))?;
+        *begun = true;
+        let result = run_all(&mut transaction, request.steps, caps, !open.pooled).await;
+        if result.is_ok() && writes {
+            transaction.commit().await.map_err(sql_error)?;
+            return result;
+        }
+        // Nobody waits for the end of a read: dropping the transaction puts the
+        // ROLLBACK into the connection's buffer, one poll sends it, and whoever
+        // uses the connection next reads the answer first.
+        drop(transaction);
+        match session.connection.flush().now_or_never() {
+            Some(Err(error)) => Err(SqlError::Unavailable(Some(error.into()))),
+            Some(Ok(())) | None => result,
+        }
+    }
+}
+
+/// The caller of a call, where the database has to know it.
+fn entry<'a>(access: &'a Access, caller: Option<&'a str>) -> Result<Option<Entry<'a>>, SqlError> {
+    let (Some(key), Some(login), Some(caller)) = (&access.key, &access.login, caller) else { return Ok(None) };
+    if !caller::is_carried(caller) {
+        return Err(SqlError::Denied("the caller's id is longer than 512 bytes, or holds a NUL".to_owned()));
+    }
+    Ok(Some(Entry { key, role: &login.role, caller }))
+}
+
+fn is_wrong_password(error: &SqlError) -> bool {
+    let SqlError::Unavailable(Some(cause)) = error else { return false };
+    let code = cause.downcast_ref::<sqlx::Error>().and_then(errors::code);
+    matches!(code.as_deref(), Some("28P01" | "28000"))
+}
+
+/// Rows of one of the host's own questions. Never a named statement: behind a
+/// pooler it would be left on a backend that is somebody else's next.
+async fn fetch_rows(
+    connection: &mut PgConnection,
+    text: &'static str,
+    params: &[&str],
+) -> Result<Vec<PgRow>, MigrationError> {
+    let query = params.iter().fold(sqlx::query(text).persistent(false), |query, param| query.bind((*param).to_owned()));
+    query.fetch_all(connection).await.map_err(unreachable)
+}
+
+async fn fetch_optional(
+    connection: &mut PgConnection,
+    text: &'static str,
+    params: &[&str],
+) -> Result<Option<PgRow>, MigrationError> {
+    Ok(fetch_rows(connection, text, params).await?.pop())
 }
 
 #[async_trait]
 impl Backend for Postgres {
-    fn isolation(&self) -> &'static str {
-        "module-schema"
+    fn isolation(&self, schema: &Schema) -> &'static str {
+        match self.config.isolation {
+            Isolation::Trusted => "trusted",
+            Isolation::Enforced if schema.owned.is_empty() => "module-role",
+            Isolation::Enforced => "row-level-security",
+        }
     }
 
-    async fn migrate(&self, migrations: &[Migration]) -> Result<(), MigrationError> {
-        let mut lease = self.lease(Duration::from_secs(10)).await.map_err(MigrationError::Unreachable)?;
-        let connection = lease.work();
-        let mut transaction = connection.begin().await.map_err(unreachable)?;
-        let applied = prepare_ledger(&mut transaction, &self.schema, &self.module).await?;
-        for migration in pending(migrations, &applied)? {
-            apply(&mut transaction, &self.module, migration).await?;
-        }
-        transaction.commit().await.map_err(unreachable)?;
-        lease.clean();
+    async fn migrate(&self, schema: &Schema) -> Result<(), MigrationError> {
+        let connect = tokio::time::timeout(LOAD_TIME, self.owner.connect()).await;
+        let mut owner = connect.map_err(|_| MigrationError::Unreachable(SqlError::Timeout))?.map_err(unreachable)?;
+        let access = self.set_up(&mut owner, schema).await?;
+        self.try_login(&mut owner, &access).await?;
+        // Its answer changes nothing: the server notices a socket that is gone.
+        let _ = owner.close().await;
         Ok(())
     }
 
     async fn prepare(&self, statement: &Vetted) -> Result<Signature, SqlError> {
-        let mut lease = self.lease(Duration::from_secs(10)).await?;
+        let access = self.access()?;
+        let mut lease = self.lease(&access).await?;
         let text = AssertSqlSafe(statement.sql()).into_sql_str();
-        let prepared = lease.work().prepare(text).await.map_err(|error| sql_error(error).while_preparing())?;
+        let connection = &mut lease.work().connection;
+        let prepared = connection.prepare(text).await.map_err(|error| sql_error(error).while_preparing())?;
         lease.clean();
         let params = match prepared.parameters() {
             Some(Either::Left(types)) => {
@@ -123,22 +272,46 @@ impl Backend for Postgres {
         Ok(Signature { params, columns })
     }
 
-    async fn run(&self, steps: &[Step], caps: &Caps, until: Instant) -> Result<Vec<Rows>, SqlError> {
-        let result = self.attempt(steps, caps, until).await;
-        let Err(SqlError::Unavailable(Some(_))) = result else { return result };
-        self.pool.forget_idle();
-        // The database restarted and took an idle connection with it. A read may be
-        // repeated; a write may have happened.
-        let reads_only = !steps.iter().any(|step| step.statement.vetted.writes());
-        if reads_only && Instant::now() < until { self.attempt(steps, caps, until).await } else { result }
+    async fn run(&self, request: &Request<'_>, caps: &Caps) -> Result<Vec<Rows>, SqlError> {
+        let access = self.access()?;
+        let Failed { error, begun } = match self.attempt(&access, request, caps).await {
+            Ok(rows) => return Ok(rows),
+            Err(failed) => failed,
+        };
+        let SqlError::Unavailable(Some(_)) = error else { return Err(error) };
+        access.pool.forget_idle();
+        // The database restarted and took an idle connection with it. What did not
+        // begin, and a read, may be repeated; a write may have happened.
+        let may_repeat = !begun || !request.steps.iter().any(|step| step.statement.vetted.writes());
+        if may_repeat && Instant::now() < request.until {
+            return self.attempt(&access, request, caps).await.map_err(|failed| failed.error);
+        }
+        Err(error)
     }
 
     async fn ping(&self) -> Result<(), SqlError> {
-        let mut lease = self.lease(Duration::from_secs(2)).await?;
-        lease.work().ping().await.map_err(sql_error)?;
+        let Ok(access) = self.access() else {
+            let mut owner = self.owner.connect().await.map_err(unavailable)?;
+            return owner.ping().await.map_err(unavailable);
+        };
+        let mut lease = access.pool.lease(Instant::now() + Duration::from_secs(2)).await?;
+        let session = lease.work();
+        match &access.login {
+            // As a call begins, because the key may be another one by now.
+            Some(login) if access.key.is_some() => {
+                let entry = access.key.as_ref().map(|key| Entry { key, role: &login.role, caller: crate::NAME });
+                let transaction = access.pool.open().begin(session, entry, false).await.map_err(unavailable)?;
+                transaction.rollback().await.map_err(sql_error)?;
+            }
+            _ => session.connection.ping().await.map_err(sql_error)?,
+        }
         lease.clean();
         Ok(())
     }
+}
+
+fn unavailable(error: sqlx::Error) -> SqlError {
+    SqlError::Unavailable(Some(error.into()))
 }
 
 fn parameter(index: usize, ty: &sqlx::postgres::PgTypeInfo) -> Result<Kind, SqlError> {
@@ -162,37 +335,28 @@ fn column(column: &sqlx::postgres::PgColumn) -> Result<Column, SqlError> {
     Ok(Column { name: column.name().to_owned(), kind: Some(kind) })
 }
 
-async fn run_all(connection: &mut PgConnection, steps: &[Step], caps: &Caps) -> Result<Vec<Rows>, SqlError> {
-    if let [step] = steps {
-        return Ok(vec![run_one(connection, step, caps).await?]);
-    }
-    let mut transaction = connection.begin().await.map_err(sql_error)?;
+async fn run_all(
+    connection: &mut PgConnection,
+    steps: &[Step],
+    caps: &Caps,
+    named: bool,
+) -> Result<Vec<Rows>, SqlError> {
     let mut all = Vec::with_capacity(steps.len());
     let mut left = caps.clone();
     for step in steps {
-        match run_one(&mut transaction, step, &left).await {
-            Ok(rows) => {
-                left = left.less(&rows);
-                all.push(rows);
-            }
-            Err(error) => {
-                // Explicit, because dropping it would only roll back with the
-                // connection's next use.
-                transaction.rollback().await.map_err(sql_error)?;
-                return Err(error);
-            }
-        }
+        let rows = run_one(connection, step, &left, named).await?;
+        left = left.less(&rows);
+        all.push(rows);
     }
-    transaction.commit().await.map_err(sql_error)?;
     Ok(all)
 }
 
-async fn run_one(connection: &mut PgConnection, step: &Step, caps: &Caps) -> Result<Rows, SqlError> {
+async fn run_one(connection: &mut PgConnection, step: &Step, caps: &Caps, named: bool) -> Result<Rows, SqlError> {
     let (signature, arguments) = bind(step)?;
     let mut rows = signature.rows();
     let mut count = 0;
     // The text is the print of a vetted syntax tree.
-    let query = sqlx::query_with(AssertSqlSafe(step.statement.text.clone()), arguments);
+    let query = sqlx::query_with(AssertSqlSafe(step.statement.text.clone()), arguments).persistent(named);
     let mut stream = connection.fetch_many(query);
     while let Some(item) = stream.try_next().await.map_err(sql_error)? {
         match item {
@@ -227,115 +391,4 @@ fn read_row(columns: &[Column], row: &PgRow, rows: &mut Rows) -> Result<(), SqlE
         rows.cells.push(cell);
     }
     Ok(())
-}
-
-/// Takes the lock, makes what the host needs, and reads what was applied.
-async fn prepare_ledger(
-    connection: &mut PgConnection,
-    schema: &str,
-    module: &str,
-) -> Result<Vec<(u32, String)>, MigrationError> {
-    connection.execute(sqlx::raw_sql(MIGRATION_TIME)).await.map_err(unreachable)?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *connection).await.map_err(unreachable)?;
-    for name in [crate::NAME, schema] {
-        // Asked first, because IF NOT EXISTS needs the right to create even
-        // where there is nothing to create.
-        let there = sqlx::query("SELECT 1 FROM pg_namespace WHERE nspname = $1").bind(name);
-        if there.fetch_optional(&mut *connection).await.map_err(unreachable)?.is_none() {
-            let create = format!("CREATE SCHEMA \"{name}\"");
-            host_statement(connection, &create, &format!("cannot make the schema `{name}`")).await?;
-        }
-    }
-    let there =
-        sqlx::query("SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'migrations'").bind(crate::NAME);
-    if there.fetch_optional(&mut *connection).await.map_err(unreachable)?.is_none() {
-        let create = "CREATE TABLE innkeeper.migrations (module text NOT NULL, version int NOT NULL, name text NOT NULL, \
-                      checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (module, version))";
-        host_statement(connection, create, "cannot make the table of migrations").await?;
-    }
-    let rows = sqlx::query("SELECT version, checksum FROM innkeeper.migrations WHERE module = $1 ORDER BY version")
-        .bind(module);
-    let rows = rows.fetch_all(&mut *connection).await.map_err(unreachable)?;
-    let read = |row: &PgRow| Ok((u32::try_from(row.try_get::<i32, _>(0)?).unwrap_or(0), row.try_get(1)?));
-    rows.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(unreachable)
-}
-
-async fn host_statement(connection: &mut PgConnection, text: &str, what: &str) -> Result<(), MigrationError> {
-    // Made of our own words and of a module's name, which is `[a-z0-9_]`.
-    match connection.execute(sqlx::raw_sql(AssertSqlSafe(text))).await {
-        Ok(_) => Ok(()),
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42501") => {
-            Err(MigrationError::Forbidden {
-                what: what.to_owned(),
-                reason: error.message().to_owned(),
-                remedy: text.to_owned(),
-            })
-        }
-        Err(error) => Err(unreachable(error)),
-    }
-}
-
-async fn apply(connection: &mut PgConnection, module: &str, migration: &Migration) -> Result<(), MigrationError> {
-    for statement in migration.vetted.statements() {
-        connection.execute(sqlx::query(AssertSqlSafe(statement))).await.map_err(|error| failed(migration, error))?;
-    }
-    sqlx::query("INSERT INTO innkeeper.migrations (module, version, name, checksum) VALUES ($1, $2, $3, $4)")
-        .bind(module)
-        .bind(i32::try_from(migration.version).unwrap_or(i32::MAX))
-        .bind(&migration.name)
-        .bind(&migration.checksum)
-        .execute(connection)
-        .await
-        .map_err(unreachable)?;
-    Ok(())
-}
-
-fn failed(migration: &Migration, error: sqlx::Error) -> MigrationError {
-    match error {
-        sqlx::Error::Database(error) => MigrationError::Failed {
-            version: migration.version,
-            name: migration.name.clone(),
-            reason: error.message().to_owned(),
-        },
-        other => unreachable(other),
-    }
-}
-
-fn unreachable(error: sqlx::Error) -> MigrationError {
-    MigrationError::Unreachable(sql_error(error))
-}
-
-/// What a driver's error means to a guest. Of a database's message the guest
-/// gets the short text alone: DETAIL can hold the values of other rows.
-fn sql_error(error: sqlx::Error) -> SqlError {
-    let sqlx::Error::Database(database) = error else {
-        return SqlError::Unavailable(Some(error.into()));
-    };
-    let code = database.code().unwrap_or_default().into_owned();
-    let constraint = |kind| SqlError::Constraint { kind, name: database.constraint().unwrap_or_default().to_owned() };
-    match code.as_str() {
-        "23505" => constraint(ConstraintKind::Unique),
-        "23503" => constraint(ConstraintKind::ForeignKey),
-        "23502" => constraint(ConstraintKind::NotNull),
-        "23514" => constraint(ConstraintKind::Check),
-        code if code.starts_with("23") => constraint(ConstraintKind::Other),
-        "40001" | "40P01" => SqlError::Conflict,
-        "55P03" | "53300" => SqlError::Busy,
-        "57014" => SqlError::Timeout,
-        "42501" => SqlError::Denied(database.message().to_owned()),
-        // Data exceptions, cardinality violations, and sizes that the server
-        // does not take: what a caller can cause with values alone.
-        code if ["21", "22", "54"].contains(&code.get(..2).unwrap_or_default()) => {
-            SqlError::Invalid(database.message().to_owned())
-        }
-        // Another replica migrated: this connection's plans are out of date, and
-        // a fresh one's are not.
-        "0A000" if database.message().contains("cached plan") => SqlError::Unavailable(Some(database.into())),
-        // Shut down, out of space, read-only after a failover, connection lost.
-        "25006" => SqlError::Unavailable(Some(database.into())),
-        code if ["08", "53", "57", "58"].contains(&code.get(..2).unwrap_or_default()) => {
-            SqlError::Unavailable(Some(database.into()))
-        }
-        _ => SqlError::Broken(database.into()),
-    }
 }

@@ -17,9 +17,9 @@ use super::super::migration::{Migration, MigrationError, pending};
 use super::super::policy::Vetted;
 use super::super::pool::{Lease, Open, Pool};
 use super::super::value::{Column, Rows, Signature};
-use super::super::{ConstraintKind, SqlError};
+use super::super::{ConstraintKind, Schema, SqlError};
 use super::sqlite_value::{bind, kind, read};
-use super::{Backend, Caps, Step, check_size};
+use super::{Backend, Caps, Request, Step, check_size};
 
 /// Other processes on the same file get so long to finish a write.
 const BUSY_TIME: Duration = Duration::from_secs(2);
@@ -38,15 +38,14 @@ struct LiteOpen(SqliteConnectOptions);
 
 #[async_trait]
 impl Open for LiteOpen {
-    type Connection = SqliteConnection;
-    type Options = SqliteConnectOptions;
+    type Session = SqliteConnection;
 
-    fn options(&self) -> &SqliteConnectOptions {
-        &self.0
+    async fn open(&self) -> Result<SqliteConnection, sqlx::Error> {
+        self.0.connect().await
     }
 
-    async fn set_up(&self, _: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        Ok(())
+    async fn ping(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        connection.ping().await
     }
 }
 
@@ -73,15 +72,16 @@ impl Sqlite {
 
 #[async_trait]
 impl Backend for Sqlite {
-    fn isolation(&self) -> &'static str {
+    /// SQLite has no roles: what keeps callers apart is the module's own `WHERE`.
+    fn isolation(&self, _: &Schema) -> &'static str {
         "module-file"
     }
 
-    async fn migrate(&self, migrations: &[Migration]) -> Result<(), MigrationError> {
+    async fn migrate(&self, schema: &Schema) -> Result<(), MigrationError> {
         let mut lease = self.lease().await.map_err(MigrationError::Unreachable)?;
         let mut transaction = lease.work().begin_with("BEGIN IMMEDIATE").await.map_err(unreachable)?;
         let applied = prepare_ledger(&mut transaction).await?;
-        for migration in pending(migrations, &applied)? {
+        for migration in pending(&schema.migrations, &applied)? {
             apply(&mut transaction, migration).await?;
         }
         transaction.commit().await.map_err(unreachable)?;
@@ -101,7 +101,8 @@ impl Backend for Sqlite {
         Ok(Signature { params: Vec::new(), columns: prepared.columns().iter().map(column).collect() })
     }
 
-    async fn run(&self, steps: &[Step], caps: &Caps, until: Instant) -> Result<Vec<Rows>, SqlError> {
+    async fn run(&self, request: &Request<'_>, caps: &Caps) -> Result<Vec<Rows>, SqlError> {
+        let Request { caller: _, steps, until } = *request;
         let writes = steps.iter().any(|step| step.statement.vetted.writes());
         let turn = tokio::time::timeout_at(until.into(), self.writer.acquire());
         // Never closed, so an error is the deadline.

@@ -11,8 +11,8 @@ use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo, PgValueRef};
 use sqlx::{Encode, Postgres, Type, ValueRef};
 use time::{Date, Month};
 
-use super::super::value::{Cell, Kind, Rows, Value};
-use super::postgres_numeric;
+use super::numeric;
+use crate::broker::sql::value::{Cell, Kind, Rows, Value};
 
 /// Microseconds, and days, from 1970-01-01 to 2000-01-01, where Postgres counts from.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -136,7 +136,7 @@ fn float(kind: Kind, value: f64) -> Wire {
 }
 
 fn decimal(text: &str) -> Result<Wire, String> {
-    postgres_numeric::encode(text).map(Wire::Bytes).ok_or_else(|| "is not a decimal number".to_owned())
+    numeric::encode(text).map(Wire::Bytes).ok_or_else(|| "is not a decimal number".to_owned())
 }
 
 fn characters(text: &str) -> Result<Wire, String> {
@@ -207,7 +207,7 @@ pub(super) fn read(kind: Kind, value: PgValueRef<'_>, rows: &mut Rows) -> Result
         Kind::Json => Cell::Json(rows.keep(bytes)),
         // Behind one byte for the format's version.
         Kind::Jsonb => Cell::Json(rows.keep(bytes.get(1..).unwrap_or_default())),
-        Kind::Numeric => Cell::Decimal(rows.keep(postgres_numeric::decode(bytes)?.as_bytes())),
+        Kind::Numeric => Cell::Decimal(rows.keep(numeric::decode(bytes)?.as_bytes())),
     })
 }
 

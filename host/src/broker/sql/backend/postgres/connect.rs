@@ -1,0 +1,137 @@
+//! One connection: how it is opened, set up and looked at, and how a call begins
+//! on it.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row, Transaction};
+
+use super::caller::{Clock, Key};
+use crate::broker::sql::pool::Open;
+
+/// Blanks before a token, at most: what `pg_stat_activity` may be set to show.
+/// Beyond it the token travels as a parameter, for one more round trip.
+const MOST_BLANKS: usize = 16 << 10;
+
+/// How connections of a module are opened.
+pub(super) struct PgOpen {
+    pub(super) options: PgConnectOptions,
+    pub(super) statement_time: Duration,
+    /// A pooler stands between, and each transaction may meet another backend.
+    pub(super) pooled: bool,
+    /// The role that statements must run as; none when isolation is `trusted`.
+    pub(super) role: Option<String>,
+}
+
+/// An open connection, and what the server said of itself.
+pub(super) struct Session {
+    pub(super) connection: PgConnection,
+    pid: i32,
+    clock: Clock,
+    blanks: usize,
+}
+
+/// Who calls: what a token is made of.
+pub(super) struct Entry<'a> {
+    pub(super) key: &'a Key,
+    pub(super) role: &'a str,
+    pub(super) caller: &'a str,
+}
+
+#[async_trait]
+impl Open for PgOpen {
+    type Session = Session;
+
+    /// sqlx knows no cancel: what runs too long is ended by the server itself,
+    /// and what lost its client is noticed by the server (Postgres 14 and later).
+    async fn open(&self) -> Result<Session, sqlx::Error> {
+        let mut connection = self.options.connect().await?;
+        // Behind a pooler these settings would stay with a backend that the next
+        // transaction may not meet; there each transaction has its own.
+        let settings = if self.pooled { String::new() } else { settings("SET", self.statement_time) };
+        let look = format!(
+            "{settings} SELECT session_user::text, current_user::text, (rolsuper OR rolbypassrls OR rolcreaterole)::text, \
+             EXISTS (SELECT FROM pg_auth_members WHERE member = r.oid)::text, pg_backend_pid()::text, \
+             (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text, \
+             pg_size_bytes(current_setting('track_activity_query_size'))::text \
+             FROM pg_roles r WHERE rolname = current_user"
+        );
+        let row = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(look))).await?;
+        if let Some(role) = &self.role {
+            check(&row, role)?;
+        }
+        let clock = Clock { micros: number(&row, 5)?, at: Instant::now() };
+        let blanks = usize::try_from(number::<i64>(&row, 6)?).unwrap_or(usize::MAX);
+        Ok(Session { connection, pid: number(&row, 4)?, clock, blanks })
+    }
+
+    async fn ping(&self, session: &mut Session) -> Result<(), sqlx::Error> {
+        session.connection.ping().await
+    }
+}
+
+/// Prints are qualified, so the path is the system's alone: a function that
+/// somebody left in `public` must not fit a call better than the real one.
+fn settings(set: &str, time: Duration) -> String {
+    let millis = time.as_millis();
+    [
+        format!("statement_timeout = {millis}"),
+        format!("lock_timeout = {millis}"),
+        format!("idle_in_transaction_session_timeout = {millis}"),
+        "client_connection_check_interval = '500ms'".to_owned(),
+        "TimeZone = 'UTC'".to_owned(),
+        "search_path = pg_catalog, pg_temp".to_owned(),
+    ]
+    .map(|setting| format!("{set} {setting};"))
+    .concat()
+}
+
+/// A role that may more than it should would pass every policy by.
+fn check(row: &PgRow, role: &str) -> Result<(), sqlx::Error> {
+    let text = |column| row.try_get::<String, _>(column);
+    let powerful = text(2)? == "true" || text(3)? == "true";
+    if powerful || text(0)? != role || text(1)? != role {
+        let what = format!(
+            "the role `{role}` may more than its module: it must have neither SUPERUSER, BYPASSRLS nor CREATEROLE, \
+             and be a member of nothing"
+        );
+        return Err(sqlx::Error::Configuration(what.into()));
+    }
+    Ok(())
+}
+
+fn number<T: std::str::FromStr>(row: &PgRow, column: usize) -> Result<T, sqlx::Error> {
+    let text: String = row.try_get(column)?;
+    text.parse().map_err(|_| sqlx::Error::Protocol(format!("`{text}` is not a number")))
+}
+
+impl PgOpen {
+    /// Opens the transaction of one call, in one message where it can.
+    pub(super) async fn begin<'s>(
+        &self,
+        session: &'s mut Session,
+        entry: Option<Entry<'_>>,
+        writes: bool,
+    ) -> Result<Transaction<'s, sqlx::Postgres>, sqlx::Error> {
+        let mut text = String::from(if writes { "BEGIN;" } else { "BEGIN READ ONLY;" });
+        if self.pooled {
+            text.push_str(&settings("SET LOCAL", self.statement_time));
+        }
+        let Some(Entry { key, role, caller }) = entry else {
+            return session.connection.begin_with(AssertSqlSafe(text)).await;
+        };
+        let in_text = !self.pooled && session.blanks <= MOST_BLANKS;
+        let token = key.token(caller, role, if self.pooled { 0 } else { session.pid }, session.clock);
+        if in_text {
+            text.reserve(session.blanks + token.len() + 32);
+            text.extend(std::iter::repeat_n(' ', session.blanks));
+            text.extend(["SELECT innkeeper.enter('", &token, "')"]);
+            return session.connection.begin_with(AssertSqlSafe(text)).await;
+        }
+        let mut transaction = session.connection.begin_with(AssertSqlSafe(text)).await?;
+        let enter = sqlx::query("SELECT innkeeper.enter($1)").persistent(!self.pooled).bind(token);
+        enter.execute(&mut *transaction).await?;
+        Ok(transaction)
+    }
+}
