@@ -137,8 +137,15 @@ pub struct ModuleConfig {
 /// What a module may use. Nothing, unless it says so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
-    /// Declared statements on the configured database, in a schema of its own.
-    pub sql: bool,
+    /// Statements on the configured database, in a schema of its own.
+    pub sql: Option<SqlGrant>,
+}
+
+/// Which statements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SqlGrant {
+    /// Beside the declared ones, texts that the module writes while it runs.
+    pub free: bool,
 }
 
 impl Config {

@@ -3,6 +3,8 @@
 //! The host vets every statement when it loads the module, so a text that the
 //! statement gate refuses is found at deployment and not in production.
 
+pub mod text;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 

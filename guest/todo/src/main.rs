@@ -10,6 +10,7 @@ innkeeper_guest::schema! {
     ],
     migrations: [
         (1, "create tasks", "../sql/migrations/0001.postgres.sql", "../sql/migrations/0001.sqlite.sql"),
+        (2, "let owners have their own ids", "../sql/migrations/0002.postgres.sql", "../sql/migrations/0002.sqlite.sql"),
     ],
     owned: [("tasks", "user_id")],
 }

@@ -13,6 +13,7 @@ pub mod host;
 pub mod migration;
 pub mod policy;
 mod pool;
+pub mod text;
 pub mod value;
 pub mod watcher;
 
@@ -24,7 +25,7 @@ use tokio::sync::{Notify, watch};
 
 use backend::{Backend, Caps, Request, Step};
 use migration::Migration;
-use policy::{Tables, Vetted};
+use policy::{Dialect, Tables, Vetted};
 use value::{Rows, Signature, Value};
 
 use crate::call::Call;
@@ -140,8 +141,12 @@ impl Statement {
 }
 
 /// What a module stores.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Schema {
+    /// Its name, where the database has schemas.
+    pub name: String,
+    /// What its texts are written in.
+    pub dialect: Dialect,
     /// How its tables come about, in order.
     pub migrations: Vec<Migration>,
     /// Its tables, as the migrations leave them.
@@ -155,6 +160,7 @@ pub struct Store {
     backend: Box<dyn Backend>,
     statements: HashMap<Arc<str>, Arc<Statement>>,
     schema: Schema,
+    texts: text::Texts,
     caps: Caps,
     state: watch::Sender<Readiness>,
     alarm: Notify,
@@ -193,7 +199,7 @@ impl Store {
     pub fn new(backend: Box<dyn Backend>, statements: Vec<Statement>, schema: Schema, caps: Caps) -> Self {
         let statements = statements.into_iter().map(|s| (Arc::clone(&s.name), Arc::new(s))).collect();
         let (state, _) = watch::channel(Readiness::Down("not reached yet".into()));
-        Self { backend, statements, schema, caps, state, alarm: Notify::new() }
+        Self { backend, statements, schema, texts: text::Texts::default(), caps, state, alarm: Notify::new() }
     }
 
     /// Runs what is missing of the migrations, and prepares every statement, so
@@ -268,7 +274,7 @@ impl Store {
     /// # Errors
     /// See [`SqlError`].
     pub async fn run(&self, call: &Call, statement: &str, params: Vec<Value>) -> Result<Rows, SqlError> {
-        let step = self.permit(statement, params)?;
+        let step = self.permit(self.declared(statement)?, params)?;
         let mut all = self.execute(call, &[step]).await?;
         Ok(all.pop().unwrap_or_default())
     }
@@ -278,10 +284,8 @@ impl Store {
     /// # Errors
     /// See [`SqlError`].
     pub async fn batch(&self, call: &Call, steps: Vec<(String, Vec<Value>)>) -> Result<Vec<Rows>, SqlError> {
-        if steps.len() > BATCH_STEPS {
-            return Err(SqlError::TooLarge(format!("a batch has at most {BATCH_STEPS} steps")));
-        }
-        let permitted = steps.into_iter().map(|(statement, params)| self.permit(&statement, params));
+        check_batch(steps.len())?;
+        let permitted = steps.into_iter().map(|(name, params)| self.permit(self.declared(&name)?, params));
         let steps = permitted.collect::<Result<Vec<_>, _>>()?;
         if steps.is_empty() {
             return Ok(Vec::new());
@@ -289,10 +293,14 @@ impl Store {
         self.execute(call, &steps).await
     }
 
-    /// Allow and permit: the statement was declared, and the values fit it.
-    fn permit(&self, name: &str, params: Vec<Value>) -> Result<Step, SqlError> {
-        let statement = self.statements.get(name).ok_or_else(|| SqlError::UnknownStatement(name.to_owned()))?;
-        let expected = statement.vetted.parameters();
+    /// Allow: the statement was declared.
+    fn declared(&self, name: &str) -> Result<&Arc<Statement>, SqlError> {
+        self.statements.get(name).ok_or_else(|| SqlError::UnknownStatement(name.to_owned()))
+    }
+
+    /// Permit: the values fit the statement.
+    fn permit(&self, statement: &Arc<Statement>, params: Vec<Value>) -> Result<Step, SqlError> {
+        let (name, expected) = (&statement.name, statement.vetted.parameters());
         if params.len() != expected {
             let what = format!("`{name}` takes {expected} parameters, not {}", params.len());
             return Err(SqlError::Invalid(what));
@@ -307,14 +315,20 @@ impl Store {
         Ok(Step { statement: Arc::clone(statement), params })
     }
 
+    /// When a call's SQL has to be done: its own deadline may be the nearer one.
+    fn until(&self, call: &Call) -> Instant {
+        call.deadline.min(Instant::now() + self.caps.time)
+    }
+
+    /// Not prepared yet, or known to be away: nobody waits for a connection that
+    /// will not come.
+    fn check_ready(&self) -> Result<(), SqlError> {
+        if *self.state.borrow() == Readiness::Up { Ok(()) } else { Err(SqlError::Unavailable(None)) }
+    }
+
     async fn execute(&self, call: &Call, steps: &[Step]) -> Result<Vec<Rows>, SqlError> {
-        if *self.state.borrow() != Readiness::Up {
-            // Not prepared yet, or known to be away: nobody waits for a connection
-            // that will not come.
-            return Err(SqlError::Unavailable(None));
-        }
-        // The call's own deadline may be nearer than the statement's.
-        let until = call.deadline.min(Instant::now() + self.caps.time);
+        self.check_ready()?;
+        let until = self.until(call);
         let caller = call.caller.as_ref().map(|caller| caller.subject.as_str());
         let result = self.backend.run(&Request { caller, steps, until }, &self.caps).await;
         if let Err(SqlError::Unavailable(_)) = &result {
@@ -322,4 +336,11 @@ impl Store {
         }
         result
     }
+}
+
+fn check_batch(steps: usize) -> Result<(), SqlError> {
+    if steps > BATCH_STEPS {
+        return Err(SqlError::TooLarge(format!("a batch has at most {BATCH_STEPS} steps")));
+    }
+    Ok(())
 }

@@ -8,8 +8,8 @@ use secrecy::ExposeSecret;
 
 use super::limits::{MEMORY_CEILING, parse_bytes, parse_duration};
 use super::problems::nearest;
-use super::raw::{RawAuth, RawCors, RawFile, RawGrants, RawLimits, RawModule};
-use super::{Auth, Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, database};
+use super::raw::{RawAuth, RawCors, RawFile, RawGrants, RawLimits, RawModule, RawNamedSql, RawSqlGrant};
+use super::{Auth, Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, SqlGrant, database};
 
 /// The default module when nothing else is named: where the image has it.
 const DEFAULT_MODULE: &str = "modules/todo.wasm";
@@ -78,7 +78,7 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 32] = [
+const KEYS: [&str; 33] = [
     "listen",
     "admin_listen",
     "cache_dir",
@@ -103,6 +103,7 @@ const KEYS: [&str; 32] = [
     "limits",
     "config",
     "sql",
+    "free",
     "memory",
     "cpu",
     "wall",
@@ -244,7 +245,7 @@ fn default_module(source: &str) -> ModuleConfig {
         name: if valid_name(&name) { name } else { "module".to_owned() },
         source: source.into(),
         route: "/".to_owned(),
-        grants: Grants { sql: true },
+        grants: Grants { sql: Some(SqlGrant::default()) },
         limits: ModuleLimits::default(),
         config: [].into(),
     }
@@ -279,12 +280,22 @@ fn build_module(index: usize, raw: RawModule, problems: &mut Problems) -> Module
     if !route.starts_with('/') || (route.len() > 1 && route.ends_with('/')) {
         problems.push(key("route"), format!("`{route}` is not a prefix"), "write it as / or /prefix");
     }
-    let RawGrants { sql } = grants;
-    if sql.as_deref().is_some_and(|database| database != "main") {
-        problems.push(key("grants.sql"), "no such database", "write sql = \"main\": there is one database");
-    }
+    let grants = build_grants(&key("grants"), grants, problems);
     let limits = build_limits(&key("limits"), limits, problems);
-    ModuleConfig { name, source: source.into(), route, grants: Grants { sql: sql.is_some() }, limits, config }
+    ModuleConfig { name, source: source.into(), route, grants, limits, config }
+}
+
+fn build_grants(key: &str, raw: RawGrants, problems: &mut Problems) -> Grants {
+    let RawGrants { sql } = raw;
+    let (database, free) = match sql {
+        None => return Grants::default(),
+        Some(RawSqlGrant::Declared(database)) => (database, false),
+        Some(RawSqlGrant::Named(RawNamedSql { database, free })) => (database, free),
+    };
+    if database != "main" {
+        problems.push(format!("{key}.sql"), "no such database", "write sql = \"main\": there is one database");
+    }
+    Grants { sql: Some(SqlGrant { free }) }
 }
 
 fn build_limits(key: &str, raw: RawLimits, problems: &mut Problems) -> ModuleLimits {

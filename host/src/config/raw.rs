@@ -57,7 +57,23 @@ pub(super) struct RawModule {
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawGrants {
-    pub(super) sql: Option<String>,
+    pub(super) sql: Option<RawSqlGrant>,
+}
+
+/// `"main"`, or `{ database = "main", free = true }`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "sql is \"main\", or { database = \"main\", free = true }")]
+pub(super) enum RawSqlGrant {
+    Declared(String),
+    Named(RawNamedSql),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawNamedSql {
+    pub(super) database: String,
+    #[serde(default)]
+    pub(super) free: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]

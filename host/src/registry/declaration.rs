@@ -11,7 +11,6 @@ const STATEMENTS: usize = 256;
 const MIGRATIONS: usize = 1_000;
 
 /// What a module declared, vetted.
-#[derive(Default)]
 pub struct Declaration {
     /// Its statements.
     pub statements: Vec<Statement>,
@@ -38,7 +37,7 @@ pub(super) fn vet_all(declared: wit::Declaration, dialect: Dialect, schema: &str
         }
     }
     let owned = owned.into_iter().map(|table| (table.table, table.owner_column)).collect();
-    Ok(Declaration { statements, schema: Schema { migrations, tables, owned } })
+    Ok(Declaration { statements, schema: Schema { name: schema.to_owned(), dialect, migrations, tables, owned } })
 }
 
 fn vet_migrations(

@@ -9,7 +9,7 @@ use wasmtime_wasi::p2::bindings::{cli, random};
 use wasmtime_wasi_config::WasiConfig;
 
 use crate::broker::{identity, sql};
-use crate::config::Grants;
+use crate::config::{Grants, SqlGrant};
 use crate::instance::State;
 
 /// Why a component cannot be linked: its imports are not what the host gives.
@@ -84,7 +84,11 @@ fn check(import: &str, grants: &Grants) -> Result<(), Unmet> {
     let interface = import.split('@').next().unwrap_or(import);
     match interface {
         "innkeeper:backend/identity" => Ok(()),
-        "innkeeper:backend/sql" if grants.sql => Ok(()),
+        "innkeeper:backend/sql" if grants.sql.is_some() => Ok(()),
+        "innkeeper:backend/sql-text" if grants.sql.is_some_and(|sql| sql.free) => Ok(()),
+        "innkeeper:backend/sql-text" => {
+            Err(Unmet::NotGranted { import: import.into(), grant: "sql = { database = \"main\", free = true }" })
+        }
         "innkeeper:backend/sql" => Err(Unmet::NotGranted { import: import.into(), grant: "sql = \"main\"" }),
         // Types alone: nothing to call.
         "innkeeper:backend/schema" => Ok(()),
@@ -112,8 +116,11 @@ fn give(linker: &mut Linker<State>, grants: &Grants) -> wasmtime::Result<()> {
     wasmtime_wasi_config::add_to_linker(linker, |state: &mut State| WasiConfig::new(&state.profile.settings))?;
 
     identity::host::link(linker)?;
-    if grants.sql {
+    if let Some(SqlGrant { free }) = grants.sql {
         sql::host::link(linker)?;
+        if free {
+            sql::host::text::link(linker)?;
+        }
     }
     Ok(())
 }

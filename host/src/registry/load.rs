@@ -17,7 +17,7 @@ use crate::bindings::schema::SchemaExportsPre;
 use crate::broker::sql;
 use crate::broker::sql::backend::{self, Caps};
 use crate::call::Call;
-use crate::config::{Database, Grants, ModuleConfig};
+use crate::config::{Database, Grants, ModuleConfig, SqlGrant};
 use crate::instance::{self, Guest, Profile, State};
 
 /// Guests with an interpreter inside are 10 to 20 MB.
@@ -94,7 +94,7 @@ pub async fn load(
     let pre = link(engine, &component, &config.grants).map_err(|unmet| refused(unmet.into()))?;
     let declared = declare(engine, &component, &pre, database, &config.name).await.map_err(refused)?;
     let sql = match declared {
-        Some(declaration) if config.grants.sql => Some(open(config, database, declaration).map_err(refused)?),
+        Some(declaration) if config.grants.sql.is_some() => Some(open(config, database, declaration).map_err(refused)?),
         Some(declaration) if !declaration.statements.is_empty() => return Err(refused(Why::NoGrant)),
         _ => None,
     };
@@ -198,7 +198,8 @@ pub async fn inspect(
     let callable =
         |item: &ComponentItem| matches!(item, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_));
     let exports = ty.exports(engine).filter(|(_, item)| callable(&item.ty)).map(|(name, _)| name.to_owned()).collect();
-    let pre = link(engine, &component, &Grants { sql: true }).map_err(|unmet| refused(unmet.into()))?;
+    let pre = link(engine, &component, &Grants { sql: Some(SqlGrant { free: true }) })
+        .map_err(|unmet| refused(unmet.into()))?;
     let declaration =
         declare(engine, &component, &pre, database, &backend::schema_name(&module)).await.map_err(refused)?;
     Ok(Inspection { digest, imports, exports, declaration })

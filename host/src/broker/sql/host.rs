@@ -1,5 +1,7 @@
 //! `innkeeper:backend/sql`: converts, delegates, converts.
 
+pub mod text;
+
 use std::sync::Arc;
 
 use wasmtime::component::{HasSelf, Linker};
@@ -17,7 +19,7 @@ pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wit::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
 }
 
-type Answer<T> = wasmtime::Result<Result<T, wit::Error>>;
+pub(super) type Answer<T> = wasmtime::Result<Result<T, wit::Error>>;
 
 impl wit::Host for State {
     async fn run(&mut self, statement: String, params: Vec<wit::Value>) -> Answer<wit::Rows> {

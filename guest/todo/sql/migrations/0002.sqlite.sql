@@ -1,0 +1,2 @@
+-- SQLite gives numbers to a key of one column only, and has no policies that a
+-- key could get around: there is nothing to change.
