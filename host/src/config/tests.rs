@@ -1,6 +1,6 @@
 use secrecy::ExposeSecret;
 
-use super::{Config, DatabaseKind, Env, Flags, Problems};
+use super::{Config, DatabaseKind, Env, Flags, Problems, SqlGrant};
 
 fn load(file: &str, vars: &[(&str, &str)]) -> Result<Config, Problems> {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -24,7 +24,7 @@ fn the_environment_alone_configures_the_default_module() {
     assert_eq!(config.modules.len(), 1);
     assert_eq!(config.modules[0].name, "my-notes");
     assert_eq!(config.modules[0].route, "/");
-    assert!(config.modules[0].grants.sql);
+    assert_eq!(config.modules[0].grants.sql, Some(SqlGrant { free: false }));
     assert!(matches!(config.database.kind, DatabaseKind::Sqlite(path) if path.ends_with("innkeeper.db")));
 }
 
