@@ -3,6 +3,7 @@
 //! alike, and every number is a median. Everything stays on 127.0.0.1.
 
 mod contender;
+mod link;
 mod report;
 mod server;
 mod token;
@@ -25,7 +26,7 @@ use workload::{Client, Workload};
 const WARM_STARTS: usize = 5;
 const COLD_STARTS: usize = 3;
 
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Args {
     /// Rounds per workload and contender; the medians are reported
     #[arg(long, default_value_t = 3, value_parser = RangedU64ValueParser::<usize>::new().range(3..=99))]
@@ -97,6 +98,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     for (server, start) in servers.iter().zip(&mut report.starts) {
         start.loaded_mib = server.peak_mib;
     }
+    // On a quiet machine: the others would only wait.
+    drop(servers);
+    report.far = measure_far(args, &ready, &site, &client, &cluster)?;
     report.judge();
 
     print!("{}", report.to_markdown());
@@ -141,17 +145,17 @@ fn start(stand: &'static Stand, site: &Site) -> Result<(Server, Start)> {
     if stand.compiles {
         for _ in 0..COLD_STARTS {
             site.forget_compiled(stand)?;
-            cold.push(timed_start(stand, site)?.1);
+            cold.push(timed_start(stand, site, None)?.1);
         }
     } else {
         // Fills what the system caches: the first start reads from the disk.
-        timed_start(stand, site)?;
+        timed_start(stand, site, None)?;
     }
     let mut warm = Vec::new();
     for _ in 1..WARM_STARTS {
-        warm.push(timed_start(stand, site)?.1);
+        warm.push(timed_start(stand, site, None)?.1);
     }
-    let (mut server, last) = timed_start(stand, site)?;
+    let (mut server, last) = timed_start(stand, site, None)?;
     warm.push(last);
     thread::sleep(Duration::from_secs(1));
     server.note_memory()?;
@@ -164,6 +168,22 @@ fn start(stand: &'static Stand, site: &Site) -> Result<(Server, Start)> {
         size_mib: contender::size_mib(stand)?,
     };
     Ok((server, start))
+}
+
+/// One connection to each of those that use Postgres, which is a slow link away:
+/// what a request waits for, in round trips.
+fn measure_far(args: &Args, ready: &[Contender], site: &Site, client: &Client, cluster: &Cluster) -> Result<Vec<Load>> {
+    let args = Args { connections: 1, ..args.clone() };
+    let link = site.link()?;
+    let mut loads = Vec::new();
+    for workload in [Workload::List, Workload::Create] {
+        let stands = ready.iter().flat_map(|contender| contender.stands()).filter(|stand| stand.serves(workload));
+        let servers = stands.map(|stand| Ok(timed_start(stand, site, Some(link))?.0)).collect::<Result<Vec<_>>>();
+        let mut servers = servers.context("starting over the slow link")?;
+        let mut rivals: Vec<&mut Server> = servers.iter_mut().collect();
+        loads.extend(measure(&args, workload, &mut rivals, client, cluster)?);
+    }
+    Ok(loads)
 }
 
 /// One workload: every rival in every round, and another one first each time.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use std::{
     fs,
     io::{self, Read},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -96,6 +96,11 @@ impl Cluster {
     /// The superuser's URL of one database.
     pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.password, self.port)
+    }
+
+    /// Where the server listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     /// Runs SQL in one database, by way of psql.

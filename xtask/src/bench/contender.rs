@@ -1,6 +1,6 @@
 //! The contenders: how each is built, and how its servers are started.
 
-use super::workload::Workload;
+use super::{link, workload::Workload};
 use crate::{
     machine,
     postgres::{Cluster, random_word},
@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -24,6 +25,8 @@ const WASMTIME_VERSION: &str = "48.0.8";
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Contender {
     Innkeeper,
+    /// Innkeeper with `INNKEEPER_ISOLATION=trusted`.
+    Trusted,
     Native,
     Fastapi,
     Wasmtime,
@@ -63,6 +66,14 @@ const INNKEEPER: [Stand; 2] = [
     },
 ];
 
+const TRUSTED: [Stand; 1] = [Stand {
+    contender: Contender::Trusted,
+    name: "Innkeeper, todo, isolation off",
+    workloads: &[Workload::List, Workload::Create],
+    ready: "/health/ready",
+    compiles: true,
+}];
+
 const NATIVE: [Stand; 1] = [Stand {
     contender: Contender::Native,
     name: "native axum + sqlx",
@@ -88,11 +99,12 @@ const WASMTIME: [Stand; 1] = [Stand {
 }];
 
 impl Contender {
-    pub(crate) const ALL: [Self; 4] = [Self::Innkeeper, Self::Native, Self::Fastapi, Self::Wasmtime];
+    pub(crate) const ALL: [Self; 5] = [Self::Innkeeper, Self::Trusted, Self::Native, Self::Fastapi, Self::Wasmtime];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Innkeeper => "Innkeeper",
+            Self::Trusted => "Innkeeper, isolation off",
             Self::Native => "native axum + sqlx",
             Self::Fastapi => "FastAPI + asyncpg, 2 workers",
             Self::Wasmtime => "wasmtime serve",
@@ -102,6 +114,7 @@ impl Contender {
     pub(crate) fn stands(self) -> &'static [Stand] {
         match self {
             Self::Innkeeper => &INNKEEPER,
+            Self::Trusted => &TRUSTED,
             Self::Native => &NATIVE,
             Self::Fastapi => &FASTAPI,
             Self::Wasmtime => &WASMTIME,
@@ -112,6 +125,7 @@ impl Contender {
     pub(crate) fn database(self) -> &'static str {
         match self {
             Self::Innkeeper => "innkeeper",
+            Self::Trusted => "trusted",
             Self::Native => "native",
             Self::Fastapi => "fastapi",
             Self::Wasmtime => "wasmtime",
@@ -120,17 +134,17 @@ impl Contender {
 
     /// Whether a failed build is this repository's fault.
     pub(crate) fn is_ours(self) -> bool {
-        matches!(self, Self::Innkeeper | Self::Native)
+        matches!(self, Self::Innkeeper | Self::Trusted | Self::Native)
     }
 
     pub(crate) fn needs_guests(self) -> bool {
-        matches!(self, Self::Innkeeper | Self::Wasmtime)
+        matches!(self, Self::Innkeeper | Self::Trusted | Self::Wasmtime)
     }
 
     /// Builds or installs it.
     pub(crate) fn prepare(self) -> Result<()> {
         match self {
-            Self::Innkeeper => build("innkeeper"),
+            Self::Innkeeper | Self::Trusted => build("innkeeper"),
             Self::Native => build("bench-native"),
             Self::Fastapi => prepare_python(),
             Self::Wasmtime => prepare_wasmtime(),
@@ -140,7 +154,7 @@ impl Contender {
     /// What has to be there to run it, apart from the system.
     fn artifact(self) -> Result<PathBuf> {
         match self {
-            Self::Innkeeper => Ok(workspace::target()?.join("dist/innkeeper")),
+            Self::Innkeeper | Self::Trusted => Ok(workspace::target()?.join("dist/innkeeper")),
             Self::Native => Ok(workspace::target()?.join("dist/bench-native")),
             Self::Fastapi => Ok(venv()),
             Self::Wasmtime => find_wasmtime()?.context("wasmtime is not installed"),
@@ -179,19 +193,28 @@ impl<'cluster> Site<'cluster> {
         Ok(Self { cluster, secret: random_word()?, dir })
     }
 
-    /// The command that starts a server on `port`.
-    pub(crate) fn command(&self, stand: &Stand, port: u16) -> Result<Command> {
+    /// The command that starts a server on `port`, on a database that is here or
+    /// at the other end of a slow link.
+    pub(crate) fn command(&self, stand: &Stand, port: u16, far: Option<SocketAddr>) -> Result<Command> {
         let listen = format!("127.0.0.1:{port}");
         let artifact = stand.contender.artifact()?;
         let mut command = match stand.contender {
             Contender::Fastapi => Command::new(artifact.join("bin/uvicorn")),
-            Contender::Innkeeper | Contender::Native | Contender::Wasmtime => Command::new(artifact),
+            _ => Command::new(artifact),
         };
         command.current_dir(self.dir.path()).env("BETTER_AUTH_SECRET", &self.secret);
-        command.env("DATABASE_URL", self.cluster.url(stand.contender.database()));
+        let url = self.cluster.url(stand.contender.database());
+        let url = match far {
+            Some(link) => url.replace(&self.cluster.address().to_string(), &link.to_string()),
+            None => url,
+        };
+        command.env("DATABASE_URL", url);
         match stand.contender {
-            Contender::Innkeeper => {
+            Contender::Innkeeper | Contender::Trusted => {
                 command.arg("serve");
+                if stand.contender == Contender::Trusted {
+                    command.env("INNKEEPER_ISOLATION", "trusted");
+                }
                 command.env("INNKEEPER_LISTEN", listen).env("INNKEEPER_ADMIN_LISTEN", "off");
                 command.env("INNKEEPER_CACHE_DIR", self.compiled(stand));
                 if stand.serves(Workload::Hello) {
@@ -216,6 +239,11 @@ impl<'cluster> Site<'cluster> {
             }
         }
         Ok(command)
+    }
+
+    /// A link of its own to the cluster.
+    pub(crate) fn link(&self) -> Result<SocketAddr> {
+        link::before(self.cluster.address())
     }
 
     /// Where a server's output goes.

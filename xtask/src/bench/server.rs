@@ -8,6 +8,7 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use std::{
     fs::{self, File},
+    net::SocketAddr,
     thread,
     time::{Duration, Instant},
 };
@@ -25,11 +26,11 @@ pub(crate) struct Server {
 }
 
 /// Starts a server; also tells how many milliseconds its first 200 took.
-pub(crate) fn timed_start(stand: &'static Stand, site: &Site) -> Result<(Server, f64)> {
+pub(crate) fn timed_start(stand: &'static Stand, site: &Site, far: Option<SocketAddr>) -> Result<(Server, f64)> {
     let port = free_port()?;
     let log = site.log(stand);
     let output = File::create(&log)?;
-    let mut command = site.command(stand, port)?;
+    let mut command = site.command(stand, port, far)?;
     command.stdout(output.try_clone()?).stderr(output);
 
     let began = Instant::now();
