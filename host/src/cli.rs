@@ -97,7 +97,9 @@ impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Module(_) => EX_CONFIG,
-            Self::Start(StartError::Module(_) | StartError::Schema { .. } | StartError::Cache(_)) => EX_CONFIG,
+            Self::Start(
+                StartError::Module(_) | StartError::Schema { .. } | StartError::Cache(_) | StartError::Identity(_),
+            ) => EX_CONFIG,
             Self::Unavailable(_) => EX_UNAVAILABLE,
             Self::Start(StartError::Bind { .. } | StartError::Engine(_)) | Self::Other(_) => 1,
         }
@@ -242,7 +244,7 @@ fn sign(
         subject: user,
         name,
         email,
-        issuer: config.auth.issuer.as_deref(),
+        issuer: config.auth.issuers.first().map(String::as_str),
         audience: config.auth.audience.as_deref(),
         lifetime,
     };
