@@ -46,6 +46,9 @@ pub enum StartError {
     /// The engine cannot be made.
     #[error("cannot reserve memory for guests: {0:#}; lower max_in_flight")]
     Engine(wasmtime::Error),
+    /// Callers cannot be verified as configured.
+    #[error("callers cannot be verified: {0}")]
+    Identity(&'static str),
     /// A module cannot be served.
     #[error(transparent)]
     Module(#[from] Refused),
@@ -78,14 +81,15 @@ impl App {
     pub fn new(config: Config) -> Result<Self, StartError> {
         let engine = engine::build(config.max_in_flight + SPARE_INSTANCES).map_err(StartError::Engine)?;
         let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let schemas = config.modules.iter().map(|module| sql::backend::schema_name(&module.name)).collect();
         let front = Arc::new(Front {
-            identity: Identity::new(&config.auth),
+            identity: Identity::new(&config, schemas, &tasks).map_err(StartError::Identity)?,
             registry: Arc::new(Registry::default()),
             admission: Admission::new(config.max_in_flight),
             draining: AtomicBool::new(false),
         });
         let metrics = crate::telemetry::metrics();
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         Ok(Self { config, engine, artifacts, front, metrics, tasks, stop })
     }
 
@@ -182,7 +186,11 @@ impl App {
         }
         if !self.front.identity.is_configured() {
             tracing::warn!(
-                "no credential can be verified, so every caller is anonymous; set BETTER_AUTH_SECRET, or INNKEEPER_DEV=1 to try things out"
+                "no credential can be verified, so every caller is anonymous; set BETTER_AUTH_SECRET, BETTER_AUTH_URL or AUTH_JWKS_URL, or INNKEEPER_DEV=1 to try things out"
+            );
+        } else if self.config.auth.secret.is_none() {
+            tracing::info!(
+                "without BETTER_AUTH_SECRET neither HS256 tokens nor session cookies are accepted: only what public keys or Better Auth's tables vouch for"
             );
         }
     }

@@ -97,7 +97,9 @@ impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Module(_) => EX_CONFIG,
-            Self::Start(StartError::Module(_) | StartError::Schema { .. } | StartError::Cache(_)) => EX_CONFIG,
+            Self::Start(
+                StartError::Module(_) | StartError::Schema { .. } | StartError::Cache(_) | StartError::Identity(_),
+            ) => EX_CONFIG,
             Self::Unavailable(_) => EX_UNAVAILABLE,
             Self::Start(StartError::Bind { .. } | StartError::Engine(_)) | Self::Other(_) => 1,
         }
@@ -157,6 +159,9 @@ async fn serve(config: Config) -> Result<(), CliError> {
     // Port 0 asks the system for a free one.
     let address = listeners.public.local_addr().unwrap_or(config.listen);
     tracing::info!("listening on {address}");
+    if let Some(Ok(admin)) = listeners.admin.as_ref().map(tokio::net::TcpListener::local_addr) {
+        tracing::info!("metrics and modules are at {admin}");
+    }
     if config.dev {
         print::welcome(address.port(), &sign(&config, "alice", None, None, DEV_TOKEN_TIME)?);
     }
@@ -242,7 +247,7 @@ fn sign(
         subject: user,
         name,
         email,
-        issuer: config.auth.issuer.as_deref(),
+        issuer: config.auth.issuers.first().map(String::as_str),
         audience: config.auth.audience.as_deref(),
         lifetime,
     };

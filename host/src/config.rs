@@ -10,7 +10,6 @@
 //! It reports every mistake at once. After it no invalid configuration exists.
 
 mod build;
-mod database;
 pub mod env;
 pub mod limits;
 pub mod problems;
@@ -21,9 +20,11 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use http::HeaderValue;
 use secrecy::SecretString;
+use url::Url;
 
 pub use env::Env;
 pub use limits::ModuleLimits;
@@ -107,14 +108,23 @@ pub enum Isolation {
 }
 
 /// How callers are verified.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Auth {
-    /// The shared secret of HS256 tokens; none: no credential is accepted.
+    /// The shared secret: of HS256 tokens, and of Better Auth's signed session
+    /// tokens. None: neither is accepted.
     pub secret: Option<SecretString>,
-    /// `iss` must be this, when set.
-    pub issuer: Option<String>,
+    /// Where Better Auth runs; its origin may send cookies.
+    pub url: Option<Url>,
+    /// Where the public keys are. None: they are read from Better Auth's tables.
+    pub jwks: Option<Url>,
+    /// `iss` must be one of these, when there are any.
+    pub issuers: Vec<String>,
     /// `aud` must hold this, when set.
     pub audience: Option<String>,
+    /// How long a session that was found stays good without being looked up
+    /// again. Zero: not at all, and who signs out is out at once. Longer: fewer
+    /// look-ups, and a revoked session lives on for so long.
+    pub session_cache: Duration,
 }
 
 /// One module.

@@ -40,6 +40,8 @@ pub enum Code {
     BadRequest,
     /// A credential was sent and is not valid.
     Unauthorized,
+    /// The credential is valid, and not for this request.
+    Forbidden,
     /// No module answers this path.
     NotFound,
     /// The body did not arrive in time.
@@ -58,6 +60,8 @@ pub enum Code {
     GuestTimeout,
     /// More requests than the host or the module takes at once.
     Overloaded,
+    /// Something that the host needs for an answer does not answer.
+    Unavailable,
     /// Not serving: starting, or stopping.
     NotServing,
     /// A bug in the host.
@@ -69,6 +73,7 @@ impl Code {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -78,7 +83,7 @@ impl Code {
             Self::GuestFailed | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::GuestAnswer => StatusCode::BAD_GATEWAY,
             Self::GuestTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::Overloaded | Self::NotServing => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::Unavailable | Self::NotServing => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

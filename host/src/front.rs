@@ -21,7 +21,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 pub use respond::AnswerBody;
 
-use crate::broker::identity::{Identity, policy};
+use crate::broker::identity::{Identity, Refusal, Rejected, policy};
 use crate::call::Call;
 use crate::dispatch;
 use crate::fault::{Blame, Code, Fault};
@@ -29,6 +29,15 @@ use crate::registry::Registry;
 
 /// Answers smaller than this are not compressed: the header costs more.
 const COMPRESS_ABOVE: u64 = 1_024;
+
+/// What a page may read of an answer: `fetch` hides other headers from it.
+/// Better Auth hands tokens out in two of them.
+const EXPOSED: [HeaderName; 4] = [
+    HeaderName::from_static(respond::REQUEST_ID),
+    header::RETRY_AFTER,
+    HeaderName::from_static("set-auth-token"),
+    HeaderName::from_static("set-auth-jwt"),
+];
 
 /// What the pipeline needs.
 pub struct Front {
@@ -74,7 +83,7 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
         .allow_methods(AllowMethods::list(methods))
         .allow_headers(AllowHeaders::mirror_request())
         .allow_credentials(true)
-        .expose_headers([HeaderName::from_static(respond::REQUEST_ID), header::RETRY_AFTER])
+        .expose_headers(EXPOSED)
         .max_age(std::time::Duration::from_secs(600))
 }
 
@@ -100,9 +109,7 @@ where
     B: HttpBody<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + Unpin,
 {
     admit::check_head(&request)?;
-    let caller = front.identity.authenticate(request.headers());
-    let caller = caller
-        .map_err(|rejected| Fault::new(Blame::Caller, Code::Unauthorized, rejected.public()).because(rejected))?;
+    let caller = front.identity.authenticate(request.method(), request.headers()).await.map_err(refused)?;
     let generation = front.registry.current();
     let generation = generation.ok_or_else(|| Fault::new(Blame::Host, Code::NotServing, "Service is starting"))?;
     let guest = route::find(&generation, request.uri().path());
@@ -116,4 +123,17 @@ where
     request.headers_mut().insert(respond::REQUEST_ID, id.1);
     let call = Call { id: id.0, caller, deadline: Instant::now() + guest.profile.limits.wall };
     Ok(dispatch::run(guest, &Arc::new(call), request, (place, room)).await?)
+}
+
+/// What a refusal by the identity broker is to a client.
+fn refused(refusal: Refusal) -> Fault {
+    match refusal {
+        Refusal::Rejected(rejected) => {
+            let code = if rejected == Rejected::Origin { Code::Forbidden } else { Code::Unauthorized };
+            Fault::new(Blame::Caller, code, rejected.public()).because(rejected)
+        }
+        Refusal::Unavailable(why) => {
+            Fault::new(Blame::Host, Code::Unavailable, "Service temporarily unavailable").because(why)
+        }
+    }
 }

@@ -22,6 +22,9 @@ pub const IN_FLIGHT: &str = "innkeeper_requests_in_flight";
 /// Guest log lines that were dropped because a call wrote too many.
 pub const LOG_DROPPED: &str = "innkeeper_guest_log_lines_dropped_total";
 
+/// Reads of Better Auth's tables, by kind: `session` or `keys`.
+pub const IDENTITY_LOOKUPS: &str = "innkeeper_identity_lookups_total";
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -80,6 +83,7 @@ pub fn metrics() -> Option<PrometheusHandle> {
     metrics::describe_counter!(REQUESTS, "Requests by module and blame");
     metrics::describe_histogram!(LATENCY, metrics::Unit::Seconds, "Time to the head of the answer");
     metrics::describe_gauge!(IN_FLIGHT, "Requests that are being served");
+    metrics::describe_counter!(IDENTITY_LOOKUPS, "Reads of Better Auth's tables");
     metrics::describe_counter!(LOG_DROPPED, "Guest log lines over a call's limit");
     Some(handle)
 }

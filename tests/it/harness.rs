@@ -1,6 +1,7 @@
 //! A host for one test: own port, own database, own cache of nothing.
 
 mod database;
+mod key_server;
 mod process;
 mod proxy;
 mod raw;
@@ -19,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use database::{Database, TestDatabase};
+pub use key_server::{KeyAnswer, KeyServer};
 pub use process::{Finished, HostProcess};
 pub use proxy::Proxy;
 pub use raw::Raw;

@@ -1,18 +1,18 @@
 //! Credentials, from the header to the answer. A bad one is refused before a
 //! guest runs and before a database is asked.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+mod better_auth;
+mod forged;
+mod issuer;
+mod keys;
+mod sessions;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
+use self::issuer::seconds;
 use crate::harness::{As, Database, SECRET, Setup, TestHost, token};
-
-fn seconds(from_now: i64) -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-    i64::try_from(now).expect("small") + from_now
-}
 
 fn signed(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
     jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret.as_bytes())).expect("signed")

@@ -4,6 +4,7 @@
 
 mod bench;
 mod check;
+mod interop;
 mod machine;
 mod postgres;
 mod process;
@@ -30,6 +31,8 @@ enum Verb {
     Test(test::Args),
     /// Check formatting, lints, licences and sources
     Check,
+    /// Run the real Better Auth under Node, and send its credentials to Innkeeper
+    Interop,
     /// Measure Innkeeper beside native code, FastAPI and `wasmtime serve`
     Bench(bench::Args),
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Check => check::run(),
+        Verb::Interop => interop::run(),
         Verb::Bench(args) => bench::run(&args),
     });
     outcome.unwrap_or_else(|error| {

@@ -105,7 +105,7 @@ fn database() -> Result<(Option<Cluster>, String)> {
 }
 
 /// What the integration tests have to know.
-fn environment(command: &mut Command, url: Option<&str>) {
+pub(crate) fn environment(command: &mut Command, url: Option<&str>) {
     command.env("INNKEEPER_TEST_GUESTS", workspace::guest_components());
     match url {
         Some(url) => command.env(DATABASE_URL, url),

@@ -1,22 +1,50 @@
 //! Who is calling: from a request's headers to a verified [`Caller`].
 //!
-//! Verified once, before any guest runs; the credential never reaches one. A
-//! bad credential is refused here, without a database or a guest; a request
-//! without one is anonymous, and the guest decides.
+//! Verified once, before any guest runs; the credential never reaches one. What
+//! the credential looks like decides how it is verified, and each way has a
+//! type of its own:
+//!
+//! | credential | verified by |
+//! |---|---|
+//! | JWT, `HS256` | the shared secret |
+//! | JWT, `EdDSA`, `ES256`, `RS256` | the issuer's public keys |
+//! | session token, raw or signed, as Bearer | its signature, if any, then Better Auth's tables |
+//! | session cookie | its signature and the page it came from, then the tables |
+//!
+//! A bad credential is refused without a guest, and without a database unless
+//! only the database can tell. A request without one is anonymous, and the guest
+//! decides. A source that is away is not the caller's fault: 503.
 
+mod claims;
 pub mod host;
+mod hs256;
 mod jwt;
+mod keys;
 pub mod policy;
+mod public_key;
+mod session_token;
+mod sessions;
+mod tables;
 #[cfg(test)]
 mod tests;
 
-use http::HeaderMap;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method};
 use secrecy::ExposeSecret;
+use tokio_util::task::TaskTracker;
 
+use self::hs256::Hs256;
+use self::jwt::{Rules, Signer, Unverified};
+use self::keys::{Keys, Source};
+use self::policy::Credential;
+use self::session_token::{SessionToken, Signatures};
+use self::sessions::Sessions;
+use self::tables::Tables;
 use crate::call::Caller;
-use crate::config::Auth;
+use crate::config::{Config, DatabaseKind};
 
-pub use jwt::{NewToken, mint};
+pub use hs256::{NewToken, mint};
 
 /// Why a credential was refused. What a client reads of it is in [`Self::public`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,13 +52,20 @@ pub enum Rejected {
     /// The `Authorization` header holds no Bearer token, or there are several.
     #[error("the Authorization header is not one Bearer token")]
     Scheme,
-    /// A token, and no way of verifying tokens is configured.
-    #[error("no secret is configured that could verify a token; set BETTER_AUTH_SECRET")]
+    /// No way of verifying this kind of credential is configured.
+    #[error(
+        "nothing is configured that could verify this credential; set BETTER_AUTH_SECRET, BETTER_AUTH_URL or AUTH_JWKS_URL"
+    )]
     NotConfigured,
-    /// Not three parts, another algorithm than HS256, or a signature that does
-    /// not fit.
-    #[error("the token is not one that this host's secret signed")]
+    /// A session token, and no tables to look it up in.
+    #[error("the database has no tables of Better Auth to look a session up in")]
+    NoSessions,
+    /// Not of the right shape, of another kind, or not signed by whom it should be.
+    #[error("the credential is not one that was made for this host")]
     Invalid,
+    /// Nobody's session, or one that was revoked or has ended.
+    #[error("there is no such session")]
+    NoSession,
     /// `exp` has passed, or `nbf` has not.
     #[error("the token has expired, or is not valid yet")]
     Expired,
@@ -40,6 +75,9 @@ pub enum Rejected {
     /// Nothing in the token says who the user is.
     #[error("the token names no user")]
     NoSubject,
+    /// A cookie came along with a request of a page that is not one of ours.
+    #[error("the page that sent the cookie is neither in CORS_ORIGINS nor at BETTER_AUTH_URL")]
+    Origin,
 }
 
 impl Rejected {
@@ -48,37 +86,122 @@ impl Rejected {
         match self {
             Self::Scheme => "Not authenticated",
             Self::Expired => "Token has expired",
-            Self::NotConfigured | Self::Invalid | Self::Audience | Self::NoSubject => "Could not validate credentials",
+            Self::Origin => "Origin not allowed",
+            Self::NotConfigured
+            | Self::NoSessions
+            | Self::Invalid
+            | Self::NoSession
+            | Self::Audience
+            | Self::NoSubject => "Could not validate credentials",
         }
     }
 }
 
+/// Why nobody can say whether a credential is good.
+#[derive(Debug, thiserror::Error)]
+pub enum Unavailable {
+    /// More look-ups at once than the host makes.
+    #[error("too many sessions are being looked up")]
+    Busy,
+    /// The database.
+    #[error("a session cannot be looked up")]
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The issuer.
+    #[error("the issuer's public keys cannot be read")]
+    Keys,
+}
+
+/// Why there is no caller.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The caller's fault.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// The host's.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
 /// The ways of verifying that are configured.
 pub struct Identity {
-    hs256: Option<jwt::Hs256>,
+    rules: Rules,
+    hs256: Option<Hs256>,
+    signatures: Option<Signatures>,
+    keys: Option<Arc<Keys>>,
+    sessions: Option<Sessions>,
+    origins: Vec<HeaderValue>,
 }
 
 impl Identity {
-    /// Verifiers for what the configuration names.
-    pub fn new(auth: &Auth) -> Self {
-        let hs256 = auth.secret.as_ref().map(|secret| {
-            jwt::Hs256::new(secret.expose_secret().as_bytes(), auth.issuer.as_deref(), auth.audience.as_deref())
-        });
-        Self { hs256 }
+    /// Verifiers for what the configuration names; nothing is connected yet.
+    /// `foreign` are the schemas of the database that modules write to.
+    ///
+    /// # Errors
+    /// When a URL is not one that can be connected to.
+    pub fn new(config: &Config, foreign: Vec<String>, tasks: &TaskTracker) -> Result<Self, &'static str> {
+        let auth = &config.auth;
+        let rules = Rules { issuers: auth.issuers.clone(), audience: auth.audience.clone() };
+        let secret = auth.secret.as_ref().map(|secret| secret.expose_secret().as_bytes());
+        let tables = match &config.database.kind {
+            DatabaseKind::Postgres(postgres) => Some(Arc::new(Tables::new(postgres.url.expose_secret(), foreign)?)),
+            DatabaseKind::Sqlite(_) => None,
+        };
+        let source = match (&auth.jwks, &tables) {
+            (Some(url), _) => Some(Source::url(url)?),
+            (None, Some(tables)) => Some(Source::Tables(Arc::clone(tables))),
+            (None, None) => None,
+        };
+        let own = auth.url.as_ref().and_then(|url| HeaderValue::from_str(&url.origin().ascii_serialization()).ok());
+        Ok(Self {
+            hs256: secret.map(|secret| Hs256::new(secret, &rules)),
+            signatures: secret.map(Signatures::new),
+            keys: source.map(|source| Keys::new(source, tasks.clone())),
+            sessions: tables.map(|tables| Sessions::new(tables, auth.session_cache)),
+            origins: config.cors_origins.iter().cloned().chain(own).collect(),
+            rules,
+        })
     }
 
     /// Whether any credential could be accepted.
     pub fn is_configured(&self) -> bool {
-        self.hs256.is_some()
+        self.hs256.is_some() || self.keys.is_some() || self.sessions.is_some()
     }
 
     /// The caller of a request; none for a request without a credential.
     ///
     /// # Errors
-    /// A credential was sent and is not valid.
-    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Option<Caller>, Rejected> {
-        let Some(token) = policy::bearer(headers)? else { return Ok(None) };
-        let hs256 = self.hs256.as_ref().ok_or(Rejected::NotConfigured)?;
-        hs256.verify(token).map(Some)
+    /// A credential was sent and is not valid, or nobody can say whether it is.
+    pub async fn authenticate(&self, method: &Method, headers: &HeaderMap) -> Result<Option<Caller>, Refusal> {
+        let Some(credential) = policy::credential(headers)? else { return Ok(None) };
+        let token = match credential {
+            Credential::Jwt(token) => return self.jwt(token).await.map(Some),
+            Credential::Raw(token) => SessionToken::new(token)?,
+            Credential::Signed(value) => self.signatures()?.verify_bearer(value)?,
+            // Without sessions a cookie is somebody else's: browsers send those
+            // of one machine to all of its ports.
+            Credential::Cookie(_) if self.sessions.is_none() => return Ok(None),
+            Credential::Cookie(value) => {
+                let token = self.signatures()?.verify_cookie(value)?;
+                policy::check_origin(method, headers, &self.origins)?;
+                token
+            }
+        };
+        let sessions = self.sessions.as_ref().ok_or(Rejected::NotConfigured)?;
+        sessions.find(&token).await.map(Some)
+    }
+
+    async fn jwt(&self, token: &str) -> Result<Caller, Refusal> {
+        let token = Unverified::read(token)?;
+        match &token.signer {
+            Signer::Secret => Ok(self.hs256.as_ref().ok_or(Rejected::NotConfigured)?.verify(&token)?),
+            Signer::Key { algorithm, kid } => {
+                let key = self.keys.as_ref().ok_or(Rejected::NotConfigured)?.find(kid).await?;
+                Ok(key.verify(&token, *algorithm, &self.rules)?)
+            }
+        }
+    }
+
+    fn signatures(&self) -> Result<&Signatures, Rejected> {
+        self.signatures.as_ref().ok_or(Rejected::NotConfigured)
     }
 }

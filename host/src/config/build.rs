@@ -1,15 +1,15 @@
 //! From raw to valid: every key named once, every mistake collected.
 
+mod auth;
+mod database;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use http::HeaderValue;
-use secrecy::ExposeSecret;
-
 use super::limits::{MEMORY_CEILING, parse_bytes, parse_duration};
 use super::problems::nearest;
-use super::raw::{RawAuth, RawCors, RawFile, RawGrants, RawLimits, RawModule, RawNamedSql, RawSqlGrant};
-use super::{Auth, Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, SqlGrant, database};
+use super::raw::{RawFile, RawGrants, RawLimits, RawModule, RawNamedSql, RawSqlGrant};
+use super::{Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, SqlGrant};
 
 /// The default module when nothing else is named: where the image has it.
 const DEFAULT_MODULE: &str = "modules/todo.wasm";
@@ -36,8 +36,8 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         h2c,
         max_in_flight: in_flight(env, max_in_flight, &mut problems),
         database: database::build(database, env, &mut problems),
-        auth: build_auth(auth, env, &mut problems),
-        cors_origins: build_cors(cors, env, &mut problems),
+        auth: auth::build(auth, env, &mut problems),
+        cors_origins: auth::origins(cors, env, &mut problems),
         modules: build_modules(modules, flags, env, &mut problems),
     };
     problems.into_result(config)
@@ -78,7 +78,7 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 33] = [
+const KEYS: [&str; 35] = [
     "listen",
     "admin_listen",
     "cache_dir",
@@ -95,6 +95,8 @@ const KEYS: [&str; 33] = [
     "secret",
     "issuer",
     "audience",
+    "jwks_url",
+    "session_cache",
     "origins",
     "name",
     "source",
@@ -118,7 +120,7 @@ fn pick<'a>(flag: Option<&'a str>, env: Option<&'a str>, file: Option<&'a str>, 
     flag.or(env).or(file).unwrap_or(default)
 }
 
-pub(super) fn flag(env: &Env, key: &str, problems: &mut Problems) -> Option<bool> {
+fn flag(env: &Env, key: &str, problems: &mut Problems) -> Option<bool> {
     match env.get(key)? {
         "1" | "true" => Some(true),
         "0" | "false" => Some(false),
@@ -158,55 +160,6 @@ fn default_cache_dir(env: &Env) -> PathBuf {
         Some(home) => Path::new(home).join(".cache").join(crate::NAME),
         None => std::env::temp_dir().join(crate::NAME),
     }
-}
-
-fn build_auth(raw: RawAuth, env: &Env, problems: &mut Problems) -> Auth {
-    let RawAuth { secret, issuer, audience } = raw;
-    let written = secret.and_then(|reference| env.reference("auth.secret", &reference, problems));
-    let secret = env.secret("BETTER_AUTH_SECRET", problems).or(written);
-    if secret.as_ref().is_some_and(|secret| secret.expose_secret().trim().is_empty()) {
-        problems.push("BETTER_AUTH_SECRET", "empty", "set the secret that your frontend signs its tokens with");
-    }
-    Auth {
-        secret,
-        issuer: env.get("AUTH_ISSUER").map(str::to_owned).or(issuer),
-        audience: env.get("AUTH_AUDIENCE").map(str::to_owned).or(audience),
-    }
-}
-
-fn build_cors(raw: RawCors, env: &Env, problems: &mut Problems) -> Vec<HeaderValue> {
-    let RawCors { origins } = raw;
-    let listed = match env.get("CORS_ORIGINS") {
-        Some(text) => origins_of(text),
-        None => origins.unwrap_or_default(),
-    };
-    let mut valid = Vec::new();
-    for origin in listed {
-        match origin_header(&origin) {
-            Some(value) => valid.push(value),
-            None => problems.push(
-                "CORS_ORIGINS",
-                format!("`{origin}` is not an origin"),
-                "write scheme, host and port alone, such as https://app.example.com; `*` is refused, because callers send credentials",
-            ),
-        }
-    }
-    valid
-}
-
-/// Commas between them, or a JSON array as FastAPI settings are often written.
-fn origins_of(text: &str) -> Vec<String> {
-    serde_json::from_str(text).unwrap_or_else(|_| {
-        text.split(',').map(|origin| origin.trim().to_owned()).filter(|origin| !origin.is_empty()).collect()
-    })
-}
-
-fn origin_header(origin: &str) -> Option<HeaderValue> {
-    let url = url::Url::parse(origin.trim_end_matches('/')).ok()?;
-    let ascii = url.origin().ascii_serialization();
-    (matches!(url.scheme(), "http" | "https") && url.path() == "/" && ascii != "null")
-        .then(|| HeaderValue::from_str(&ascii).ok())
-        .flatten()
 }
 
 fn build_modules(raw: Vec<RawModule>, flags: &Flags, env: &Env, problems: &mut Problems) -> Vec<ModuleConfig> {

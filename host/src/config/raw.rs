@@ -33,6 +33,9 @@ pub(super) struct RawDatabase {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawAuth {
     pub(super) secret: Option<String>,
+    pub(super) url: Option<String>,
+    pub(super) jwks_url: Option<String>,
+    pub(super) session_cache: Option<u32>,
     pub(super) issuer: Option<String>,
     pub(super) audience: Option<String>,
 }

@@ -122,3 +122,41 @@ fn parameters_of_a_database_url_are_checked_without_showing_them() {
     refused("", &[("DATABASE_URL", "sqlite::memory:")], &["not the path of a file"]);
     refused("", &[("DATABASE_URL", "sqlite://a.db?mode=ro")], &["not the path of a file"]);
 }
+
+#[test]
+fn keys_are_looked_for_where_better_auth_serves_them() {
+    let jwks = |vars: &[(&str, &str)]| load("", vars).expect("valid").auth.jwks.map(|url| url.to_string());
+    assert_eq!(jwks(&[]), None);
+    for (base, expected) in [
+        ("http://localhost:3000", "http://localhost:3000/api/auth/jwks"),
+        ("https://app.example.com/", "https://app.example.com/api/auth/jwks"),
+        ("https://app.example.com/auth/", "https://app.example.com/auth/jwks"),
+    ] {
+        assert_eq!(jwks(&[("BETTER_AUTH_URL", base)]).as_deref(), Some(expected));
+    }
+    let both = [("BETTER_AUTH_URL", "http://a.example"), ("AUTH_JWKS_URL", "http://b.example/keys")];
+    assert_eq!(jwks(&both).as_deref(), Some("http://b.example/keys"));
+    assert_eq!(load("", &both).expect("valid").auth.url.expect("a URL").as_str(), "http://a.example/");
+}
+
+#[test]
+fn mistakes_about_identity_name_their_key() {
+    let bad = "not an http:// or https:// URL";
+    refused("", &[("BETTER_AUTH_URL", "app.example.com")], &["BETTER_AUTH_URL", bad]);
+    refused("", &[("BETTER_AUTH_URL", "ftp://app.example.com")], &["BETTER_AUTH_URL", bad]);
+    refused("", &[("AUTH_JWKS_URL", "https://user:canary@app.example.com/keys")], &["AUTH_JWKS_URL", bad]);
+    refused("[auth]\njwks_url = \"keys\"", &[], &["auth.jwks_url", bad]);
+    refused("", &[("AUTH_SESSION_CACHE", "31")], &["AUTH_SESSION_CACHE", "from 0 to 30"]);
+    refused("", &[("AUTH_SESSION_CACHE", "often")], &["AUTH_SESSION_CACHE", "from 0 to 30"]);
+    refused("", &[("BETTER_AUTH_SECRETS", "new,old")], &["BETTER_AUTH_SECRETS", "has no version"]);
+    refused("", &[("BETTER_AUTH_SECRETS", "1: ")], &["BETTER_AUTH_SECRETS", "empty"]);
+}
+
+#[test]
+fn the_first_of_several_secrets_signs() {
+    let vars = [("BETTER_AUTH_SECRET", "oldest"), ("BETTER_AUTH_SECRETS", "2:new:er,1:old")];
+    let config = load("", &vars).expect("valid");
+    assert_eq!(config.auth.secret.expect("a secret").expose_secret(), "new:er");
+    let config = load("", &[("AUTH_ISSUER", "https://a.example, https://b.example")]).expect("valid");
+    assert_eq!(config.auth.issuers, ["https://a.example", "https://b.example"]);
+}

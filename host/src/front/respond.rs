@@ -85,7 +85,7 @@ impl Outcome {
         }
         match (fault.blame, fault.code) {
             (Blame::Caller, _) => line!(info),
-            (Blame::Guest, _) | (Blame::Host, Code::Overloaded | Code::NotServing) => line!(warn),
+            (Blame::Guest, _) | (Blame::Host, Code::Overloaded | Code::Unavailable | Code::NotServing) => line!(warn),
             (Blame::Host, _) => line!(error),
         }
     }

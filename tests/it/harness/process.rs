@@ -104,6 +104,14 @@ impl HostProcess {
         format!("http://{}{path}", self.address)
     }
 
+    /// A page of the operator's port, where one was configured.
+    pub async fn admin(&self, path: &str) -> String {
+        let log = self.stderr();
+        let address = log.split("modules are at ").nth(1).and_then(|rest| rest.split(['"', '\n']).next());
+        let url = format!("http://{}{path}", address.expect("an admin port").trim());
+        reqwest::get(url).await.expect("an answer").text().await.expect("a text")
+    }
+
     /// What it has printed so far.
     pub fn stdout(&self) -> String {
         self.read("stdout")

@@ -1,51 +1,183 @@
-//! HS256 tokens, by a shared secret: what the frontends of the replaced
-//! backends send (RFC 7519; claims as Better Auth and FastAPI write them).
+//! A JSON Web Token before it is believed: its shape, its head, and what it may
+//! be verified by (RFC 7515, 7519, 8725).
+//!
+//! The library verifies signatures and the registered claims. What it would let
+//! pass, or would find out too late, is refused here, before a key is looked for.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny};
 
 use super::Rejected;
-use crate::call::Caller;
+use super::claims::Claims;
 
 /// Clocks of issuer and host may differ by so much.
-const LEEWAY: Duration = Duration::from_secs(30);
+const LEEWAY_SECONDS: u64 = 30;
 /// A token is a few hundred bytes. Longer ones are refused unread.
 const TOKEN_BYTES: usize = 8 << 10;
+/// The name of a key is a UUID or a digest.
+const KID_BYTES: usize = 128;
+/// Better Auth's session cache, signed with a public key, names its type and
+/// its audience (Better Auth 1.7, `cookies/jwt`).
+const SESSION_CACHE_TYPE: &str = "better-auth.session-cache+jwt";
+const SESSION_CACHE_AUDIENCE: &str = "better-auth:session-cache";
 
-pub(super) struct Hs256 {
-    key: DecodingKey,
-    validation: Validation,
+/// What a token says it was signed with. Each has a verifier of its own type,
+/// so that no token can have itself checked with the wrong kind of key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Signer {
+    /// The shared secret.
+    Secret,
+    /// The public key of this name.
+    Key { algorithm: Algorithm, kid: String },
 }
 
-impl Hs256 {
-    /// The secret's bytes are used as they are, as Better Auth does; they are
-    /// never base64-decoded.
-    pub(super) fn new(secret: &[u8], issuer: Option<&str>, audience: Option<&str>) -> Self {
-        // One algorithm and one kind of key: there is nothing to confuse.
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.leeway = LEEWAY.as_secs();
+/// What a token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To sign in with, here.
+    Access,
+    /// Better Auth's cache of a session.
+    SessionCache,
+}
+
+/// A token of the right shape.
+pub(super) struct Unverified<'a> {
+    text: &'a str,
+    pub(super) signer: Signer,
+    pub(super) purpose: Purpose,
+}
+
+/// The head of a token. Where a key is to be found is configured, so `jku`,
+/// `x5u`, `jwk` and `x5c` are not even read.
+#[derive(Deserialize)]
+struct Head {
+    alg: String,
+    kid: Option<String>,
+    typ: Option<String>,
+    /// Extensions that must be understood, and none is. With it `b64` and `zip`.
+    #[serde(default, deserialize_with = "present")]
+    crit: bool,
+    #[serde(default, deserialize_with = "present")]
+    b64: bool,
+    #[serde(default, deserialize_with = "present")]
+    zip: bool,
+    #[serde(default, deserialize_with = "present")]
+    enc: bool,
+}
+
+/// Whether a field is there, be it `null`.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
+impl<'a> Unverified<'a> {
+    /// Everything that can be said without a key.
+    pub(super) fn read(text: &'a str) -> Result<Self, Rejected> {
+        if text.len() > TOKEN_BYTES {
+            return Err(Rejected::Invalid);
+        }
+        let mut parts = text.split('.');
+        let (Some(head), Some(claims), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Rejected::Invalid);
+        };
+        let (head, claims, signature) = (decode(head)?, decode(claims)?, decode(signature)?);
+        let head: Head = serde_json::from_slice(&head).map_err(|_| Rejected::Invalid)?;
+        // Read once here, so that a token which can only fail asks for no key.
+        serde_json::from_slice::<Claims>(&claims).map_err(|_| Rejected::Invalid)?;
+        let (signer, purpose) = head.judge()?;
+        if !signer.fits(signature.len()) {
+            return Err(Rejected::Invalid);
+        }
+        Ok(Self { text, signer, purpose })
+    }
+
+    /// The claims, once the signature and the registered claims are good.
+    pub(super) fn verify(&self, key: &DecodingKey, validation: &Validation) -> Result<Claims, Rejected> {
+        jsonwebtoken::decode(self.text, key, validation).map(|data| data.claims).map_err(rejected)
+    }
+}
+
+/// Without padding, in the URL's alphabet, and with no bit left over: one token
+/// has one spelling.
+fn decode(part: &str) -> Result<Vec<u8>, Rejected> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| Rejected::Invalid)
+}
+
+impl Head {
+    fn judge(self) -> Result<(Signer, Purpose), Rejected> {
+        let Self { alg, kid, typ, crit, b64, zip, enc } = self;
+        if crit || b64 || zip || enc {
+            return Err(Rejected::Invalid);
+        }
+        let signer = match alg.as_str() {
+            "HS256" => Signer::Secret,
+            "EdDSA" => Signer::key(Algorithm::EdDSA, kid)?,
+            "ES256" => Signer::key(Algorithm::ES256, kid)?,
+            "RS256" => Signer::key(Algorithm::RS256, kid)?,
+            _ => return Err(Rejected::Invalid),
+        };
+        let purpose = match (typ.as_deref(), &signer) {
+            (None, _) => Purpose::Access,
+            // A media type ignores case (RFC 7515 section 4.1.9).
+            (Some(typ), _) if ["jwt", "at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known)) => Purpose::Access,
+            (Some(SESSION_CACHE_TYPE), Signer::Key { .. }) => Purpose::SessionCache,
+            // A token made for something else.
+            (Some(_), _) => return Err(Rejected::Invalid),
+        };
+        Ok((signer, purpose))
+    }
+}
+
+impl Signer {
+    fn key(algorithm: Algorithm, kid: Option<String>) -> Result<Self, Rejected> {
+        // It is compared with names that are known, and used for nothing else.
+        let kid = kid.filter(|kid| (1..=KID_BYTES).contains(&kid.len())).ok_or(Rejected::Invalid)?;
+        Ok(Self::Key { algorithm, kid })
+    }
+
+    fn fits(&self, signature: usize) -> bool {
+        match self {
+            Self::Secret => signature == 32,
+            // RSA keys have 2048 to 4096 bits.
+            Self::Key { algorithm: Algorithm::RS256, .. } => (256..=512).contains(&signature),
+            Self::Key { .. } => signature == 64,
+        }
+    }
+}
+
+/// What is asked of every token, as the configuration says.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    pub(super) issuers: Vec<String>,
+    pub(super) audience: Option<String>,
+}
+
+impl Rules {
+    /// The same for one algorithm: there is nothing to confuse it with.
+    pub(super) fn validation(&self, algorithm: Algorithm, purpose: Purpose) -> Validation {
+        let mut validation = Validation::new(algorithm);
+        validation.leeway = LEEWAY_SECONDS;
         validation.validate_nbf = true;
         validation.set_required_spec_claims(&["exp"]);
-        validation.validate_aud = audience.is_some();
-        if let Some(issuer) = issuer {
-            validation.set_issuer(&[issuer]);
+        if !self.issuers.is_empty() {
+            validation.set_issuer(&self.issuers);
             validation.required_spec_claims.insert("iss".to_owned());
         }
+        let audience = match purpose {
+            Purpose::Access => self.audience.as_deref(),
+            Purpose::SessionCache => Some(SESSION_CACHE_AUDIENCE),
+        };
+        validation.validate_aud = audience.is_some();
         if let Some(audience) = audience {
             validation.set_audience(&[audience]);
             validation.required_spec_claims.insert("aud".to_owned());
         }
-        Self { key: DecodingKey::from_secret(secret), validation }
-    }
-
-    pub(super) fn verify(&self, token: &str) -> Result<Caller, Rejected> {
-        if token.len() > TOKEN_BYTES {
-            return Err(Rejected::Invalid);
-        }
-        let decoded = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation).map_err(rejected)?;
-        decoded.claims.into_caller()
+        validation
     }
 }
 
@@ -57,137 +189,4 @@ fn rejected(error: jsonwebtoken::errors::Error) -> Rejected {
         // Everything else is a token that no issuer of ours made.
         _ => Rejected::Invalid,
     }
-}
-
-/// The claims that say who a user is, in the spellings that are in the field.
-#[derive(Deserialize)]
-struct Claims {
-    exp: Number,
-    sub: Option<Id>,
-    user: Option<User>,
-    session: Option<Session>,
-    user_id: Option<Id>,
-    id: Option<Id>,
-    #[serde(rename = "userId")]
-    user_id_camel: Option<Id>,
-    name: Option<String>,
-    email: Option<String>,
-    iss: Option<String>,
-    scope: Option<String>,
-}
-
-/// The cookie-cache form of Better Auth nests the user.
-#[derive(Deserialize)]
-struct User {
-    id: Option<Id>,
-    name: Option<String>,
-    email: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Session {
-    #[serde(rename = "userId")]
-    user_id: Option<Id>,
-}
-
-/// Some backends put a number where RFC 7519 wants a string.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Id {
-    Text(String),
-    Number(i64),
-}
-
-/// A NumericDate may have a fraction (RFC 7519 section 2).
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Number {
-    Whole(u64),
-    Fraction(f64),
-}
-
-impl Claims {
-    fn into_caller(self) -> Result<Caller, Rejected> {
-        let Self { exp, sub, user, session, user_id, id, user_id_camel, name, email, iss, scope } = self;
-        let (nested_id, nested_name, nested_email) =
-            user.map_or((None, None, None), |user| (user.id, user.name, user.email));
-        let candidates = [sub, nested_id, session.and_then(|session| session.user_id), user_id, id, user_id_camel];
-        let subject = candidates.into_iter().flatten().map(Id::into_text).find(|id| !id.is_empty());
-        Ok(Caller {
-            subject: subject.ok_or(Rejected::NoSubject)?,
-            name: name.or(nested_name),
-            email: email.or(nested_email),
-            scopes: scope.map(|scope| scope.split_whitespace().map(str::to_owned).collect()).unwrap_or_default(),
-            issuer: iss,
-            expires_at: exp.seconds(),
-        })
-    }
-}
-
-impl Id {
-    fn into_text(self) -> String {
-        match self {
-            Self::Text(text) => text,
-            Self::Number(number) => number.to_string(),
-        }
-    }
-}
-
-impl Number {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
-    fn seconds(&self) -> u64 {
-        match self {
-            Self::Whole(seconds) => *seconds,
-            Self::Fraction(seconds) => *seconds as u64,
-        }
-    }
-}
-
-/// A token to be made, for development and for operators' scripts.
-pub struct NewToken<'a> {
-    /// `sub`
-    pub subject: &'a str,
-    /// `name`
-    pub name: Option<&'a str>,
-    /// `email`
-    pub email: Option<&'a str>,
-    /// `iss`
-    pub issuer: Option<&'a str>,
-    /// `aud`
-    pub audience: Option<&'a str>,
-    /// How long it is valid.
-    pub lifetime: Duration,
-}
-
-#[derive(Serialize)]
-struct NewClaims<'a> {
-    sub: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    iss: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    aud: Option<&'a str>,
-    iat: u64,
-    exp: u64,
-}
-
-/// Signs a token with the shared secret.
-///
-/// # Errors
-/// When the claims cannot be encoded.
-pub fn mint(secret: &[u8], token: &NewToken<'_>) -> Result<String, jsonwebtoken::errors::Error> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let claims = NewClaims {
-        sub: token.subject,
-        name: token.name,
-        email: token.email,
-        iss: token.issuer,
-        aud: token.audience,
-        iat: now,
-        exp: now + token.lifetime.as_secs(),
-    };
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret))
 }

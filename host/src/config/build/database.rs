@@ -2,9 +2,9 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::build::flag;
-use super::raw::RawDatabase;
-use super::{Database, DatabaseKind, Env, Isolation, PostgresConfig, Problems};
+use super::flag;
+use crate::config::raw::RawDatabase;
+use crate::config::{Database, DatabaseKind, Env, Isolation, PostgresConfig, Problems};
 
 /// The database, from the file and the environment.
 pub(super) fn build(raw: RawDatabase, env: &Env, problems: &mut Problems) -> Database {

@@ -1,0 +1,132 @@
+//! A few connections for short reads.
+
+use std::time::Duration;
+
+use deadpool::Runtime;
+use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+
+/// Connections. A look-up takes a millisecond, so that four do thousands a
+/// second. More: connections that the modules lack.
+const CONNECTIONS: usize = 4;
+/// The wait for one of them.
+const WAIT: Duration = Duration::from_secs(1);
+/// Time for opening one: a sleeping Neon takes up to a second or two.
+const CONNECT_TIME: Duration = Duration::from_secs(3);
+/// Time for one read, the server's own limit and the way included.
+const READ_TIME: Duration = Duration::from_secs(2);
+/// A connection that was not used for so long is asked whether it still is one.
+const TRUST: Duration = Duration::from_secs(3);
+/// Connections are renewed after so long, for load balancers.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    #[error("all {CONNECTIONS} connections for look-ups are busy")]
+    Busy,
+    #[error("it did not answer in time")]
+    Late,
+    #[error(transparent)]
+    Connection(sqlx::Error),
+    #[error(transparent)]
+    Answer(sqlx::Error),
+}
+
+impl ReadError {
+    /// A schema, table or column that is not there.
+    pub(super) fn is_about_names(&self) -> bool {
+        let Self::Answer(sqlx::Error::Database(error)) = self else { return false };
+        matches!(error.code().as_deref(), Some("3F000" | "42P01" | "42703"))
+    }
+}
+
+struct Manager(PgConnectOptions);
+
+impl managed::Manager for Manager {
+    type Type = PgConnection;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> Result<PgConnection, sqlx::Error> {
+        self.0.connect().await
+    }
+
+    async fn recycle(&self, connection: &mut PgConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+        if metrics.age() > LIFETIME {
+            return Err(RecycleError::message("old"));
+        }
+        if metrics.last_used() > TRUST {
+            connection.ping().await.map_err(RecycleError::Backend)?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) struct Pool(managed::Pool<Manager>);
+
+impl Pool {
+    pub(super) fn new(options: PgConnectOptions) -> Self {
+        let pool = managed::Pool::builder(Manager(options))
+            .max_size(CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(WAIT))
+            .create_timeout(Some(CONNECT_TIME))
+            .recycle_timeout(Some(WAIT))
+            .build();
+        // Building fails only for timeouts without a runtime.
+        Self(pool.expect("a pool with a runtime"))
+    }
+
+    /// Runs a read of one message. It is repeated once on a fresh connection:
+    /// a database that restarts takes idle connections with it.
+    pub(super) async fn ask(&self, text: AssertSqlSafe<&str>) -> Result<Vec<PgRow>, ReadError> {
+        let first = self.attempt(text.0).await;
+        let Err(ReadError::Connection(_)) = first else { return first };
+        self.0.retain(|_, _| false);
+        self.attempt(text.0).await
+    }
+
+    async fn attempt(&self, text: &str) -> Result<Vec<PgRow>, ReadError> {
+        let object = self.0.get().await.map_err(|error| match error {
+            PoolError::Timeout(managed::TimeoutType::Wait) => ReadError::Busy,
+            PoolError::Backend(error) => ReadError::Connection(error),
+            _ => ReadError::Late,
+        })?;
+        let mut lease = Lease(Some(object));
+        // Taken only below, and by `drop`.
+        let connection = lease.0.as_mut().expect("a lease holds its connection");
+        let read = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut **connection);
+        let rows = tokio::time::timeout(READ_TIME, read).await.map_err(|_| ReadError::Late)?;
+        match rows {
+            Ok(rows) => {
+                lease.give_back();
+                Ok(rows)
+            }
+            Err(error @ sqlx::Error::Database(_)) => {
+                // The message was one transaction, and its error ended it.
+                lease.give_back();
+                Err(ReadError::Answer(error))
+            }
+            Err(error) => Err(ReadError::Connection(error)),
+        }
+    }
+}
+
+/// A connection on loan. One that was not given back is closed: an answer may
+/// still be on its way to it.
+struct Lease(Option<Object<Manager>>);
+
+impl Lease {
+    fn give_back(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(object) = self.0.take() {
+            drop(Object::take(object));
+        }
+    }
+}

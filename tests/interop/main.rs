@@ -1,0 +1,155 @@
+//! Credentials of the real Better Auth: users sign up and in at it, and what
+//! their browsers and apps would send is sent to Innkeeper.
+//!
+//! `cargo xtask interop` installs Better Auth, provides Postgres and runs this.
+
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test that cannot go on says why by panicking")]
+
+#[path = "../it/harness.rs"]
+#[allow(dead_code, reason = "the other tests use the rest of it")]
+mod harness;
+mod better_auth;
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use better_auth::{BetterAuth, User};
+use harness::{Database, Setup, TestDatabase, TestHost};
+
+/// An Innkeeper beside a Better Auth: one database, one secret, and its URL.
+async fn beside(auth: &BetterAuth, database: &TestDatabase) -> TestHost {
+    let setup = Setup::guest("todo").on(Database::Postgres).env("BETTER_AUTH_URL", &auth.url);
+    setup.start_with(database.clone()).await.expect("the host starts")
+}
+
+/// The same without the URL: keys come from the table.
+async fn beside_the_tables(database: &TestDatabase) -> TestHost {
+    Setup::guest("todo").on(Database::Postgres).start_with(database.clone()).await.expect("the host starts")
+}
+
+fn tasks(host: &TestHost, user: &User) -> RequestBuilder {
+    host.get(&format!("/api/{}/tasks", user.id))
+}
+
+async fn status(request: RequestBuilder) -> u16 {
+    request.send().await.expect("an answer").status().as_u16()
+}
+
+/// What ends when its user signs out.
+fn sessions(host: &TestHost, user: &User) -> Vec<(&'static str, RequestBuilder)> {
+    vec![
+        ("session.token", tasks(host, user).bearer_auth(&user.session_token)),
+        ("set-auth-token", tasks(host, user).bearer_auth(&user.auth_token)),
+        ("set-auth-token, encoded", tasks(host, user).bearer_auth(user.cookie_named("session_token"))),
+        ("all cookies", tasks(host, user).header("cookie", user.cookies())),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_credential_that_it_hands_out_is_its_user() {
+    for (alg, vars) in [
+        ("EdDSA", vec![]),
+        ("EdDSA", vec![("CACHE_BY_KEY", "1")]),
+        ("ES256", vec![("SECURE", "1"), ("IDS", "uuid")]),
+        ("RS256", vec![("IDS", "serial")]),
+    ] {
+        let database = TestDatabase::create(Database::Postgres).await;
+        let auth = BetterAuth::start(&database, &[&[("ALG", alg)], &vars[..]].concat()).await;
+        let ada = auth.sign_up("ada").await;
+        let bob = auth.sign_up("bob").await;
+        let hosts = [beside(&auth, &database).await, beside_the_tables(&database).await];
+        for host in &hosts {
+            let jwt = auth.jwt(&ada).await;
+            let also = auth.jwt_of_session(&ada).await;
+            let mut all = sessions(host, &ada);
+            all.push(("/token", tasks(host, &ada).bearer_auth(&jwt)));
+            all.push(("set-auth-jwt", tasks(host, &ada).bearer_auth(&also)));
+            all.push(("session_data", tasks(host, &ada).bearer_auth(ada.cookie_named("session_data"))));
+            for (what, request) in all {
+                assert_eq!(status(request).await, 200, "{alg} {vars:?} {what}");
+            }
+            // Bob is somebody else, by whatever he shows.
+            for (what, request) in sessions(host, &bob) {
+                assert_eq!(status(request).await, 200, "{alg} {vars:?} {what}");
+            }
+            let foreign = tasks(host, &ada).bearer_auth(&bob.session_token);
+            assert_eq!(status(foreign).await, 403);
+            let foreign = tasks(host, &ada).bearer_auth(auth.jwt(&bob).await);
+            assert_eq!(status(foreign).await, 403);
+        }
+        // A form of the frontend's own origin, and one of a stranger's.
+        let post = |origin: &str| {
+            let path = format!("/api/{}/tasks", ada.id);
+            let request = hosts[0].request(Method::POST, &path).json(&json!({"title": "Buy milk"}));
+            request.header("cookie", ada.cookies()).header("origin", origin)
+        };
+        assert_eq!(status(post(&auth.url)).await, 201);
+        assert_eq!(status(post("https://evil.example")).await, 403);
+        let list = tasks(&hosts[1], &ada).bearer_auth(&ada.auth_token).send().await.expect("an answer");
+        assert_eq!(list.json::<Value>().await.expect("JSON").as_array().expect("a list").len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_out_is_out() {
+    let database = TestDatabase::create(Database::Postgres).await;
+    let auth = BetterAuth::start(&database, &[]).await;
+    let host = beside(&auth, &database).await;
+    let ada = auth.sign_up("ada").await;
+    let jwt = auth.jwt(&ada).await;
+    let phone = auth.sign_in("ada").await;
+    auth.sign_out(&ada).await;
+    for (what, request) in sessions(&host, &ada) {
+        assert_eq!(status(request).await, 401, "{what}");
+    }
+    // The other session goes on, and a JWT lives until it ends.
+    for (what, request) in sessions(&host, &phone) {
+        assert_eq!(status(request).await, 200, "{what}");
+    }
+    assert_eq!(status(tasks(&host, &ada).bearer_auth(jwt)).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_ended_is_refused() {
+    let database = TestDatabase::create(Database::Postgres).await;
+    let auth = BetterAuth::start(&database, &[("SESSION_SECONDS", "3"), ("JWT_SECONDS", "-60")]).await;
+    let host = beside(&auth, &database).await;
+    let ada = auth.sign_up("ada").await;
+    let ends = Instant::now() + Duration::from_secs(3);
+    assert_eq!(status(tasks(&host, &ada).bearer_auth(&ada.session_token)).await, 200);
+    let jwt = tasks(&host, &ada).bearer_auth(auth.jwt(&ada).await).send().await.expect("an answer");
+    assert_eq!(jwt.status(), 401);
+    assert_eq!(jwt.json::<Value>().await.expect("JSON"), json!({"detail": "Token has expired"}));
+    tokio::time::sleep_until((ends + Duration::from_millis(200)).into()).await;
+    for (what, request) in sessions(&host, &ada) {
+        assert_eq!(status(request).await, 401, "{what}");
+    }
+    // The cache names the end of its session, whatever its own end is.
+    assert_eq!(status(tasks(&host, &ada).bearer_auth(ada.cookie_named("session_data"))).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_keys_are_found_and_withdrawn_ones_dropped() {
+    let database = TestDatabase::create(Database::Postgres).await;
+    let auth = BetterAuth::start(&database, &[]).await;
+    let ada = auth.sign_up("ada").await;
+    let hosts = [beside(&auth, &database).await, beside_the_tables(&database).await];
+    let old = auth.jwt(&ada).await;
+    for host in &hosts {
+        assert_eq!(status(tasks(host, &ada).bearer_auth(&old)).await, 200);
+    }
+    let pool = database.pool().await;
+    sqlx::raw_sql("DELETE FROM \"jwks\"").execute(&pool).await.unwrap();
+    pool.close().await;
+    let new = auth.jwt(&ada).await;
+    let until = Instant::now() + Duration::from_secs(45);
+    for host in &hosts {
+        while status(tasks(host, &ada).bearer_auth(&new)).await != 200 {
+            assert!(Instant::now() < until, "the new key is not accepted");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        assert_eq!(status(tasks(host, &ada).bearer_auth(&old)).await, 401);
+    }
+}

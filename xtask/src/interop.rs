@@ -1,0 +1,72 @@
+//! `cargo xtask interop`: the real Better Auth, under Node, beside Innkeeper.
+
+use crate::{
+    machine,
+    postgres::{self, Cluster, Durability},
+    process, test, workspace,
+};
+use anyhow::{Context, Result, bail};
+use std::{fs, path::PathBuf, process::Command, process::ExitCode};
+
+/// The oldest Node that the pinned Better Auth runs on.
+const NODE: u32 = 20;
+/// What is installed, and what runs it.
+const FILES: [&str; 3] = ["package.json", "package-lock.json", "server.mjs"];
+
+pub(crate) fn run() -> Result<ExitCode> {
+    check_node()?;
+    let installed = install()?;
+    workspace::ensure_wasm_target()?;
+    process::run(workspace::guest_cargo("build").args(["--release", "--package", "todo"]))?;
+    // Dropped at the end of this function, whatever happens before.
+    let cluster = Cluster::start(postgres::programs()?, Durability::Off)?;
+    let mut tests = workspace::cargo();
+    tests.args(["test", "--package", "innkeeper-tests", "--test", "interop", "--no-fail-fast"]);
+    test::environment(&mut tests, Some(&cluster.url("postgres")));
+    process::run(tests.env("INNKEEPER_TEST_INTEROP", installed))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check_node() -> Result<()> {
+    let needed = format!("`cargo xtask interop` runs Better Auth and needs Node {NODE} or newer with npm on the PATH");
+    if machine::find_on_path("node").is_none() || machine::find_on_path("npm").is_none() {
+        bail!("{needed}, and there is none: install it from https://nodejs.org");
+    }
+    let version = process::output(Command::new("node").arg("--version"))?;
+    if major(&version).is_none_or(|major| major < NODE) {
+        bail!("{needed}, and this is {}", version.trim());
+    }
+    Ok(())
+}
+
+/// The 20 of `v20.11.1`.
+fn major(version: &str) -> Option<u32> {
+    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+/// Installs exactly what the lock file names, outside the source tree.
+fn install() -> Result<PathBuf> {
+    let folder = workspace::target()?.join("interop");
+    fs::create_dir_all(&folder)?;
+    for file in FILES {
+        let from = workspace::root().join("tests/interop").join(file);
+        fs::copy(&from, folder.join(file)).with_context(|| format!("copying {}", from.display()))?;
+    }
+    let mut npm = Command::new("npm");
+    npm.current_dir(&folder).args(["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    process::run(&mut npm).context("installing Better Auth")?;
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_major_version_is_the_first_number() {
+        assert_eq!(major("v20.11.1\n"), Some(20));
+        assert_eq!(major("v8.0.0"), Some(8));
+        assert_eq!(major("20.11.1"), None);
+        assert_eq!(major(""), None);
+    }
+}
