@@ -340,16 +340,16 @@ fn claims_that_do_not_do(table: &mut Table) {
         all.push((format!("claims `{odd}`"), odd.to_owned()));
     }
     all.push(("claims after a mark".to_owned(), format!("\u{feff}{text}")));
-    all.push((
-        "claims 200 deep".to_owned(),
-        text.replacen('{', &format!("{{\"x\":{}{},", "[".repeat(200), "]".repeat(200)), 1),
-    ));
     all.push(("a token in a token".to_owned(), honest(&claims(), OURS)));
     for (what, claims) in all {
         for (head, by) in HEADS.into_iter().take(2) {
             table.bearer(format!("{what}, {head}"), jws(head, &claims, by));
         }
     }
+    // Better Auth signs the links in its mails with the same secret.
+    let mail = json!({"email": "ada@example.com", "updateTo": "eve@example.com", "requestType": "change-email-verification",
+        "iss": ISSUER, "aud": AUDIENCE, "exp": seconds(600)});
+    table.bearer("the token of a mail", honest(&mail, OURS));
     table.bearer("claims that are not UTF-8", jws(HEADS[0].0, b"{\"sub\":\"\xff\"}", OURS));
     for field in ["id", "user_id", "userId"] {
         let mut other = without("sub");
@@ -675,10 +675,11 @@ fn table() -> Vec<Forgery> {
 #[test]
 fn the_table_holds_no_forgery_twice() {
     let table = table();
-    let distinct: HashSet<String> =
-        table.iter().map(|forgery| format!("{} {:?}", forgery.method, forgery.headers)).collect();
-    let names: HashSet<&str> = table.iter().map(|forgery| forgery.what.as_str()).collect();
-    assert_eq!((distinct.len(), names.len()), (table.len(), table.len()));
+    let (mut sent, mut names) = (HashSet::new(), HashSet::new());
+    for forgery in &table {
+        assert!(names.insert(&forgery.what), "two are called {}", forgery.what);
+        assert!(sent.insert(format!("{} {:?}", forgery.method, forgery.headers)), "another one is {}", forgery.what);
+    }
     assert!(table.len() >= 400, "{} forgeries", table.len());
 }
 
