@@ -138,20 +138,20 @@ fn confusion(table: &mut Table) {
         table.bearer(format!("{alg}, by the secret"), jws(&head, claims().to_string(), OURS));
         table.bearer(format!("{alg}, by a stranger"), jws(&head, claims().to_string(), By::Stranger));
     }
-    for (alg, kid, by) in [
-        ("EdDSA", "ec", By::Ed),
-        ("EdDSA", "rsa", By::Ed),
-        ("EdDSA", "ec", By::Ec),
-        ("ES256", "ed", By::Ec),
-        ("ES256", "ed", By::Ed),
-        ("ES256", "rsa", By::Ec),
-        ("RS256", "ed", By::Rsa),
-        ("RS256", "ec", By::Rsa),
-        ("HS256", "rsa", By::Rsa),
-        ("HS256", "ed", By::Ed),
+    for (alg, kid, key, by) in [
+        ("EdDSA", "ec", "ed", By::Ed),
+        ("EdDSA", "rsa", "ed", By::Ed),
+        ("EdDSA", "ec", "ec", By::Ec),
+        ("ES256", "ed", "ec", By::Ec),
+        ("ES256", "ed", "ed", By::Ed),
+        ("ES256", "rsa", "ec", By::Ec),
+        ("RS256", "ed", "rsa", By::Rsa),
+        ("RS256", "ec", "rsa", By::Rsa),
+        ("HS256", "rsa", "rsa", By::Rsa),
+        ("HS256", "ed", "ed", By::Ed),
     ] {
         let head = format!(r#"{{"alg":"{alg}","kid":"{kid}"}}"#);
-        table.bearer(format!("{alg} with the name of {kid}"), jws(&head, claims().to_string(), by));
+        table.bearer(format!("{alg} with the name of {kid}, by {key}"), jws(&head, claims().to_string(), by));
     }
     for secret in
         ["", "secret", "a-secret-for-tests-onlY", "a-secret-for-tests-only\n", "YS1zZWNyZXQtZm9yLXRlc3RzLW9ubHk="]
