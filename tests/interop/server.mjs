@@ -17,6 +17,7 @@ const baseURL = `http://127.0.0.1:${server.address().port}`;
 const options = {
   baseURL,
   secret: BETTER_AUTH_SECRET,
+  logger: { level: "error" },
   database: new pg.Pool({ connectionString: DATABASE_URL, max: 4 }),
   emailAndPassword: { enabled: true },
   session: {

@@ -138,20 +138,20 @@ fn confusion(table: &mut Table) {
         table.bearer(format!("{alg}, by the secret"), jws(&head, claims().to_string(), OURS));
         table.bearer(format!("{alg}, by a stranger"), jws(&head, claims().to_string(), By::Stranger));
     }
-    for (alg, kid, by) in [
-        ("EdDSA", "ec", By::Ed),
-        ("EdDSA", "rsa", By::Ed),
-        ("EdDSA", "ec", By::Ec),
-        ("ES256", "ed", By::Ec),
-        ("ES256", "ed", By::Ed),
-        ("ES256", "rsa", By::Ec),
-        ("RS256", "ed", By::Rsa),
-        ("RS256", "ec", By::Rsa),
-        ("HS256", "rsa", By::Rsa),
-        ("HS256", "ed", By::Ed),
+    for (alg, kid, key, by) in [
+        ("EdDSA", "ec", "ed", By::Ed),
+        ("EdDSA", "rsa", "ed", By::Ed),
+        ("EdDSA", "ec", "ec", By::Ec),
+        ("ES256", "ed", "ec", By::Ec),
+        ("ES256", "ed", "ed", By::Ed),
+        ("ES256", "rsa", "ec", By::Ec),
+        ("RS256", "ed", "rsa", By::Rsa),
+        ("RS256", "ec", "rsa", By::Rsa),
+        ("HS256", "rsa", "rsa", By::Rsa),
+        ("HS256", "ed", "ed", By::Ed),
     ] {
         let head = format!(r#"{{"alg":"{alg}","kid":"{kid}"}}"#);
-        table.bearer(format!("{alg} with the name of {kid}"), jws(&head, claims().to_string(), by));
+        table.bearer(format!("{alg} with the name of {kid}, by {key}"), jws(&head, claims().to_string(), by));
     }
     for secret in
         ["", "secret", "a-secret-for-tests-onlY", "a-secret-for-tests-only\n", "YS1zZWNyZXQtZm9yLXRlc3RzLW9ubHk="]
@@ -340,16 +340,16 @@ fn claims_that_do_not_do(table: &mut Table) {
         all.push((format!("claims `{odd}`"), odd.to_owned()));
     }
     all.push(("claims after a mark".to_owned(), format!("\u{feff}{text}")));
-    all.push((
-        "claims 200 deep".to_owned(),
-        text.replacen('{', &format!("{{\"x\":{}{},", "[".repeat(200), "]".repeat(200)), 1),
-    ));
     all.push(("a token in a token".to_owned(), honest(&claims(), OURS)));
     for (what, claims) in all {
         for (head, by) in HEADS.into_iter().take(2) {
             table.bearer(format!("{what}, {head}"), jws(head, &claims, by));
         }
     }
+    // Better Auth signs the links in its mails with the same secret.
+    let mail = json!({"email": "ada@example.com", "updateTo": "eve@example.com", "requestType": "change-email-verification",
+        "iss": ISSUER, "aud": AUDIENCE, "exp": seconds(600)});
+    table.bearer("the token of a mail", honest(&mail, OURS));
     table.bearer("claims that are not UTF-8", jws(HEADS[0].0, b"{\"sub\":\"\xff\"}", OURS));
     for field in ["id", "user_id", "userId"] {
         let mut other = without("sub");
@@ -675,10 +675,11 @@ fn table() -> Vec<Forgery> {
 #[test]
 fn the_table_holds_no_forgery_twice() {
     let table = table();
-    let distinct: HashSet<String> =
-        table.iter().map(|forgery| format!("{} {:?}", forgery.method, forgery.headers)).collect();
-    let names: HashSet<&str> = table.iter().map(|forgery| forgery.what.as_str()).collect();
-    assert_eq!((distinct.len(), names.len()), (table.len(), table.len()));
+    let (mut sent, mut names) = (HashSet::new(), HashSet::new());
+    for forgery in &table {
+        assert!(names.insert(&forgery.what), "two are called {}", forgery.what);
+        assert!(sent.insert(format!("{} {:?}", forgery.method, forgery.headers)), "another one is {}", forgery.what);
+    }
     assert!(table.len() >= 400, "{} forgeries", table.len());
 }
 

@@ -5,10 +5,10 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test that cannot go on says why by panicking")]
 
-#[path = "../it/harness.rs"]
-#[allow(dead_code, reason = "the other tests use the rest of it")]
-mod harness;
+#[path = "interop/better_auth.rs"]
 mod better_auth;
+#[allow(dead_code, unused_imports, reason = "the other tests use the rest of it")]
+mod harness;
 
 use std::time::{Duration, Instant};
 
