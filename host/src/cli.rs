@@ -1,6 +1,7 @@
 //! The command line, and the only place with exit codes.
 
 mod print;
+mod signal;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -99,7 +100,7 @@ impl CliError {
             Self::Config(_) | Self::Module(_) => EX_CONFIG,
             Self::Start(StartError::Module(_) | StartError::Schema { .. } | StartError::Cache(_)) => EX_CONFIG,
             Self::Unavailable(_) => EX_UNAVAILABLE,
-            Self::Start(StartError::Bind { .. } | StartError::Engine(_)) | Self::Other(_) => 1,
+            Self::Start(StartError::Bind { .. } | StartError::Engine(_) | StartError::Otlp(_)) | Self::Other(_) => 1,
         }
     }
 }
@@ -110,7 +111,13 @@ pub fn main() -> ExitCode {
     let env = Env::process();
     telemetry::init(Format::choose(env.get("INNKEEPER_LOG_FORMAT")), env.get("RUST_LOG"));
     let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(cli, &env)),
+        Ok(runtime) => {
+            let result = runtime.block_on(run(cli, &env));
+            // All that may be left is a look-up of a name, which cannot be
+            // cancelled and takes half a minute where no resolver answers.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(CliError::Other(format!("cannot start threads: {error}"))),
     };
     match result {
@@ -160,21 +167,11 @@ async fn serve(config: Config) -> Result<(), CliError> {
     if config.dev {
         print::welcome(address.port(), &sign(&config, "alice", None, None, DEV_TOKEN_TIME)?);
     }
-    match app.serve(listeners, stop_signal()).await? {
+    match app.serve(listeners, signal::stop()).await? {
         Drained::Clean => tracing::info!("stopped, every request was answered"),
         Drained::CutOff => tracing::warn!("stopped, and cut off requests that took longer than the grace period"),
     }
     Ok(())
-}
-
-/// SIGTERM from an orchestrator, SIGINT from a terminal.
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: finishing what is in flight"),
-        _ = tokio::signal::ctrl_c() => tracing::info!("interrupted: finishing what is in flight"),
-    }
 }
 
 /// `serve` without the bind, and without touching a schema.

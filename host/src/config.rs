@@ -12,6 +12,7 @@
 mod build;
 pub mod env;
 pub mod limits;
+pub mod otlp;
 pub mod problems;
 mod raw;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use secrecy::SecretString;
 
 pub use env::Env;
 pub use limits::ModuleLimits;
+pub use otlp::Otlp;
 pub use problems::{Problem, Problems};
 
 /// What the command line may set.
@@ -58,6 +60,8 @@ pub struct Config {
     pub database: Database,
     /// How callers are verified.
     pub auth: Auth,
+    /// Where traces go; none: nowhere.
+    pub otlp: Option<Otlp>,
     /// Origins that browsers may call from.
     pub cors_origins: Vec<HeaderValue>,
     /// The modules, in the order of the file.

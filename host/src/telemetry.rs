@@ -22,6 +22,9 @@ pub const IN_FLIGHT: &str = "innkeeper_requests_in_flight";
 /// Guest log lines that were dropped because a call wrote too many.
 pub const LOG_DROPPED: &str = "innkeeper_guest_log_lines_dropped_total";
 
+/// Spans that the collector did not get.
+pub const SPANS_LOST: &str = "innkeeper_spans_lost_total";
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -81,5 +84,6 @@ pub fn metrics() -> Option<PrometheusHandle> {
     metrics::describe_histogram!(LATENCY, metrics::Unit::Seconds, "Time to the head of the answer");
     metrics::describe_gauge!(IN_FLIGHT, "Requests that are being served");
     metrics::describe_counter!(LOG_DROPPED, "Guest log lines over a call's limit");
+    metrics::describe_counter!(SPANS_LOST, "Spans that the collector did not get");
     Some(handle)
 }

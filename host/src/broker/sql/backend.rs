@@ -58,6 +58,9 @@ pub trait Backend: Send + Sync + 'static {
     /// How rows of different callers are kept apart, for `/health`.
     fn isolation(&self) -> &'static str;
 
+    /// The name that OpenTelemetry has for the database.
+    fn system(&self) -> &'static str;
+
     /// Applies the migrations that are missing, all in one transaction, under a
     /// lock that other replicas wait for.
     async fn migrate(&self, migrations: &[Migration]) -> Result<(), MigrationError>;

@@ -3,7 +3,7 @@
 use wasmtime::component::{HasSelf, Linker};
 
 use super::value::{Cell, Rows, Span, Value};
-use super::{ConstraintKind, SqlError, Store};
+use super::{ConstraintKind, SqlError, Store, span};
 use crate::bindings::imports::innkeeper::backend::sql as wit;
 use crate::instance::State;
 
@@ -20,16 +20,20 @@ type Answer<T> = wasmtime::Result<Result<T, wit::Error>>;
 impl wit::Host for State {
     async fn run(&mut self, statement: String, params: Vec<wit::Value>) -> Answer<wit::Rows> {
         let store = self.sql_call()?;
+        let span = span::run(&self.call.trace, &store, &statement);
         let params = params.into_iter().map(Value::from).collect();
         let result = store.run(self.call.deadline, &statement, params).await;
+        span::end(span, &result);
         self.answer(&statement, result.map(wit::Rows::from))
     }
 
     async fn batch(&mut self, steps: Vec<wit::Step>) -> Answer<Vec<wit::Rows>> {
         let store = self.sql_call()?;
+        let span = span::batch(&self.call.trace, &store, steps.iter().map(|step| step.statement.as_str()));
         let label = steps.iter().map(|step| step.statement.as_str()).collect::<Vec<_>>().join(", ");
         let convert = |step: wit::Step| (step.statement, step.params.into_iter().map(Value::from).collect());
         let result = store.batch(self.call.deadline, steps.into_iter().map(convert).collect()).await;
+        span::end(span, &result);
         self.answer(&label, result.map(|all| all.into_iter().map(wit::Rows::from).collect()))
     }
 }
@@ -61,8 +65,9 @@ impl State {
     fn note(&self, statement: &str, error: &SqlError) {
         if matches!(error, SqlError::Unavailable(_) | SqlError::Busy | SqlError::Timeout | SqlError::Denied(_)) {
             let reason = crate::fault::chain(error);
-            tracing::warn!(module.name = %self.profile.name, request.id = %self.call.id, sql.statement = statement,
-                blame = "host", "statement `{statement}` of `{}` did not run: {reason}", self.profile.name);
+            tracing::warn!(module.name = %self.profile.name, request.id = %self.call.id,
+                trace_id = self.call.trace.id(), sql.statement = statement, blame = "host",
+                "statement `{statement}` of `{}` did not run: {reason}", self.profile.name);
         }
     }
 }

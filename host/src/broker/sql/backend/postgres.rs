@@ -91,6 +91,10 @@ impl Postgres {
 
 #[async_trait]
 impl Backend for Postgres {
+    fn system(&self) -> &'static str {
+        "postgresql"
+    }
+
     fn isolation(&self) -> &'static str {
         "module-schema"
     }

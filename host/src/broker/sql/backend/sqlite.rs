@@ -73,6 +73,10 @@ impl Sqlite {
 
 #[async_trait]
 impl Backend for Sqlite {
+    fn system(&self) -> &'static str {
+        "sqlite"
+    }
+
     fn isolation(&self) -> &'static str {
         "module-file"
     }
