@@ -84,6 +84,8 @@ impl App {
     pub fn new(config: Config) -> Result<Self, StartError> {
         let engine = engine::build(config.max_in_flight + SPARE_INSTANCES).map_err(StartError::Engine)?;
         let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
+        // First: what counts asks for its counter when it is made.
+        let metrics = crate::telemetry::metrics();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let otlp = config.otlp.as_ref().map(|otlp| Otlp::start(otlp, &tasks)).transpose()?;
         let front = Arc::new(Front {
@@ -93,7 +95,6 @@ impl App {
             tracer: otlp.as_ref().map(Otlp::tracer),
             draining: AtomicBool::new(false),
         });
-        let metrics = crate::telemetry::metrics();
         Ok(Self { config, engine, artifacts, front, metrics, otlp, tasks, stop })
     }
 

@@ -79,7 +79,9 @@ fn start<H: Send + 'static>(
     let permit = Arc::clone(&guest.permits).try_acquire_owned().map_err(|_| Failed::Busy)?;
     let pre = guest.http.clone();
     let mut span = call.trace.internal(|| format!("guest {}", guest.profile.name).into());
-    span.set("module.name", Arc::clone(&guest.profile.name));
+    if span.is_recording() {
+        span.set("module.name", Arc::clone(&guest.profile.name));
+    }
     call.trace = span.trace();
     let deadline = call.deadline.into();
     let mut store = instance::store(pre.engine(), &guest.profile, &Arc::new(call));

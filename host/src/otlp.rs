@@ -30,6 +30,9 @@ use exporter::Exporter;
 /// seconds, and Kubernetes kills after 30.
 const FLUSH_TIME: Duration = Duration::from_secs(3);
 
+/// Attributes of one span; the host sets a dozen.
+const ATTRIBUTES: u32 = 32;
+
 /// Exports spans until it is stopped.
 pub struct Otlp {
     provider: SdkTracerProvider,
@@ -58,6 +61,8 @@ impl Otlp {
         let provider = SdkTracerProvider::builder()
             .with_resource(resource.with_attributes(attributes).build())
             .with_sampler(sampler(config.sampler))
+            // Set here, and read from no environment that nobody has checked.
+            .with_max_attributes_per_span(ATTRIBUTES)
             .with_span_processor(queue::Queue::before(exporter))
             .build();
         Ok(Self { provider, stopping })

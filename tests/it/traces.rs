@@ -18,7 +18,7 @@ fn to(setup: Setup, collector: &Collector) -> Setup {
 }
 
 #[track_caller]
-fn only<'s>(spans: &'s [Seen], what: impl Fn(&Seen) -> bool) -> &'s Seen {
+fn only(spans: &[Seen], what: impl Fn(&Seen) -> bool) -> &Seen {
     let found: Vec<&Seen> = spans.iter().filter(|span| what(span)).collect();
     assert_eq!(found.len(), 1, "{spans:#?}");
     found[0]
@@ -185,7 +185,7 @@ async fn every_line_of_a_request_names_its_trace() {
         ("INNKEEPER_MODULE", &*misbehave),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.url()),
         // The level of the log is not the level of the traces.
-        ("RUST_LOG", "warn,innkeeper::instance=info"),
+        ("RUST_LOG", "error,innkeeper::cli=info,innkeeper::instance=info,innkeeper::front=warn"),
     ];
     let host = HostProcess::serve(&vars).await;
     let client = reqwest::Client::new();

@@ -11,8 +11,9 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
 
-/// Spans that may wait: some 4 MB at the most. Fewer: a busy second is lost with
-/// each hiccup of the collector. More: they are memory that requests lack.
+/// Spans that may wait: some 4 MB, and 10 MB if every path is as long as it may
+/// be. Fewer: a busy second is lost with each hiccup of the collector. More: they
+/// are memory that requests lack.
 const WAITING: usize = 4_096;
 /// Spans of one message.
 const BATCH: usize = 512;

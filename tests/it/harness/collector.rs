@@ -95,10 +95,11 @@ impl Collector {
                     match tls {
                         None => serve(stream, received).await,
                         // Who does not trust the certificate leaves here.
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => serve(stream, received).await,
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, received).await;
+                            }
+                        }
                     }
                 });
             }

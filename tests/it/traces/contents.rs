@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::AssertSqlSafe;
 
 use super::{only, to};
-use crate::harness::{As, Collector, Database, HostProcess, Proxy, Setup, TestDatabase, guest};
+use crate::harness::{Collector, Database, HostProcess, Proxy, Setup, TestDatabase, guest};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_span_says_whose_fault_it_was() {
