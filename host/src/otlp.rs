@@ -7,6 +7,7 @@
 //! wrong costs spans, and one log line a minute.
 
 mod exporter;
+mod news;
 mod queue;
 
 use std::time::Duration;
@@ -54,8 +55,8 @@ impl Otlp {
     /// # Errors
     /// When there can be no TLS client.
     pub fn start(config: &config::Otlp, tasks: &TaskTracker) -> Result<Self, TlsError> {
-        let stopping = Stopping::default();
-        let exporter = Exporter::new(config, tasks.clone(), Handle::current(), stopping.clone())?;
+        let (stopping, lost) = (Stopping::default(), news::Lost::new());
+        let exporter = Exporter::new(config, tasks.clone(), Handle::current(), stopping.clone(), lost.clone())?;
         let attributes = config.resource.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
         let resource = Resource::builder_empty().with_detector(Box::new(TelemetryResourceDetector));
         let provider = SdkTracerProvider::builder()
@@ -63,7 +64,7 @@ impl Otlp {
             .with_sampler(sampler(config.sampler))
             // Set here, and read from no environment that nobody has checked.
             .with_max_attributes_per_span(ATTRIBUTES)
-            .with_span_processor(queue::Queue::before(exporter))
+            .with_span_processor(queue::Queue::before(exporter, lost))
             .build();
         Ok(Self { provider, stopping })
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri, header};
+use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
@@ -21,9 +21,9 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
+use super::news::{Lost, News};
 use super::{Stopping, TlsError};
 use crate::config;
-use crate::telemetry::SPANS_LOST;
 
 /// Time for a connection. Longer, and a batch has no time for a second try.
 const CONNECT_TIME: Duration = Duration::from_secs(3);
@@ -34,13 +34,11 @@ const IDLE_TIME: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Bytes of an answer, of which a few say how many spans were refused.
 const ANSWER_BYTES: usize = 64 << 10;
-/// A collector that stays down is news once in so long.
-const SILENCE: Duration = Duration::from_secs(60);
 
 /// Why a batch did not get there. Without the collector's own words: it may
 /// repeat what it was sent.
 #[derive(Debug, thiserror::Error)]
-enum Failed {
+pub(super) enum Failed {
     #[error("cannot reach it: {0}")]
     Unreachable(String),
     #[error("it answers {0}")]
@@ -78,6 +76,7 @@ pub(super) struct Exporter {
     resource: ResourceAttributesWithSchema,
     tasks: TaskTracker,
     runtime: Handle,
+    lost: Lost,
     news: Mutex<News>,
 }
 
@@ -87,6 +86,7 @@ impl Exporter {
         tasks: TaskTracker,
         runtime: Handle,
         stopping: Stopping,
+        lost: Lost,
     ) -> Result<Self, TlsError> {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
@@ -100,7 +100,7 @@ impl Exporter {
             .build(tls.https_or_http().enable_http1().wrap_connector(http));
         let target = Arc::new(Target { client, config: config.clone(), stopping });
         let resource = ResourceAttributesWithSchema::default();
-        Ok(Self { target, resource, tasks, runtime, news: Mutex::default() })
+        Ok(Self { target, resource, tasks, runtime, lost, news: Mutex::default() })
     }
 }
 
@@ -122,8 +122,13 @@ impl SpanExporter for Exporter {
         // This runs on a thread without a runtime.
         let sent = self.tasks.spawn_on(async move { target.send(message).await }, &self.runtime).await;
         let result = sent.unwrap_or(Err(Failed::Over));
-        let news = self.news.lock().unwrap_or_else(PoisonError::into_inner).of(&result, count, Instant::now());
-        news.tell(&self.target.config.endpoint);
+        match &result {
+            Ok(()) => {}
+            Err(Failed::Refused(refused)) => self.lost.add(*refused),
+            Err(_) => self.lost.add(count),
+        }
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        news.of(&result, &self.lost, Instant::now()).tell(&self.target.config.endpoint);
         result.map_err(|failed| OTelSdkError::InternalFailure(failed.to_string()))
     }
 
@@ -177,83 +182,5 @@ impl Target {
         let answer = ExportTraceServiceResponse::decode(body.to_bytes()).map_err(|_| Failed::Answer)?;
         let refused = answer.partial_success.map_or(0, |partial| partial.rejected_spans);
         if refused > 0 { Err(Failed::Refused(refused.unsigned_abs())) } else { Ok(()) }
-    }
-}
-
-/// What the log knows of the collector.
-#[derive(Debug, Default)]
-struct News {
-    /// When the last bad news was told.
-    told: Option<Instant>,
-    /// The last news was bad.
-    is_bad: bool,
-    /// Spans that were lost since.
-    lost: u64,
-}
-
-/// What is to be told now.
-#[derive(Debug, PartialEq, Eq)]
-enum Tell {
-    Nothing,
-    Bad { why: String, lost: u64 },
-    Good,
-}
-
-impl News {
-    /// Bad news once in [`SILENCE`], and good news after bad ones: a collector
-    /// that comes and goes cannot fill the log.
-    fn of(&mut self, result: &Result<(), Failed>, count: u64, now: Instant) -> Tell {
-        let Err(failed) = result else {
-            return if std::mem::take(&mut self.is_bad) { Tell::Good } else { Tell::Nothing };
-        };
-        let lost = if let Failed::Refused(refused) = failed { *refused } else { count };
-        metrics::counter!(SPANS_LOST).increment(lost);
-        self.lost += lost;
-        if self.told.is_some_and(|told| now.duration_since(told) < SILENCE) {
-            return Tell::Nothing;
-        }
-        self.told = Some(now);
-        self.is_bad = true;
-        Tell::Bad { why: failed.to_string(), lost: std::mem::take(&mut self.lost) }
-    }
-}
-
-impl Tell {
-    /// Names the collector without the path: some have a key in it.
-    fn tell(self, endpoint: &Uri) {
-        let collector = endpoint.authority().map_or("", |authority| authority.as_str());
-        match self {
-            Self::Nothing => {}
-            Self::Bad { why, lost } => tracing::warn!(
-                collector,
-                spans.lost = lost,
-                "{lost} spans are lost, for the collector at {collector} does not take them: {why}; requests are \
-                 served all the same; check OTEL_EXPORTER_OTLP_ENDPOINT and the collector"
-            ),
-            Self::Good => tracing::info!(collector, "the collector at {collector} takes spans again"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, Instant};
-
-    use super::{Failed, News, Tell};
-
-    #[test]
-    fn a_collector_that_comes_and_goes_is_news_once_a_minute() {
-        let (mut news, start) = (News::default(), Instant::now());
-        let mut told = Vec::new();
-        for second in 0..150 {
-            let result = if second % 2 == 0 { Err(Failed::Over) } else { Ok(()) };
-            match news.of(&result, 3, start + Duration::from_secs(second)) {
-                Tell::Nothing => {}
-                other => told.push((second, other)),
-            }
-        }
-        let bad = |lost| Tell::Bad { why: "the host has stopped".to_owned(), lost };
-        let good = || Tell::Good;
-        assert_eq!(told, [(0, bad(3)), (1, good()), (60, bad(90)), (61, good()), (120, bad(90)), (121, good())]);
     }
 }

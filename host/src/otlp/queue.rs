@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use metrics::Counter;
 use opentelemetry::Context;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
+
+use super::news::Lost;
 
 /// Spans that may wait: some 4 MB, and 10 MB if every path is as long as it may
 /// be. Fewer: a busy second is lost with each hiccup of the collector. More: they
@@ -24,11 +25,11 @@ const DELAY: Duration = Duration::from_secs(2);
 pub(super) struct Queue {
     inner: BatchSpanProcessor,
     waiting: Arc<AtomicUsize>,
-    lost: Counter,
+    lost: Lost,
 }
 
 impl Queue {
-    pub(super) fn before<E: SpanExporter + 'static>(exporter: E) -> Self {
+    pub(super) fn before<E: SpanExporter + 'static>(exporter: E, lost: Lost) -> Self {
         let waiting = Arc::new(AtomicUsize::new(0));
         let counted = Counted { exporter, waiting: Arc::clone(&waiting) };
         let config = BatchConfigBuilder::default()
@@ -37,7 +38,7 @@ impl Queue {
             .with_scheduled_delay(DELAY)
             .build();
         let inner = BatchSpanProcessor::builder(counted).with_batch_config(config).build();
-        Self { inner, waiting, lost: metrics::counter!(crate::telemetry::SPANS_LOST) }
+        Self { inner, waiting, lost }
     }
 }
 
@@ -49,7 +50,7 @@ impl SpanProcessor for Queue {
             self.inner.on_end(span);
         } else {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            self.lost.increment(1);
+            self.lost.add(1);
         }
     }
 
