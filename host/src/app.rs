@@ -16,6 +16,7 @@ use crate::broker::identity::Identity;
 use crate::broker::sql::{self, PrepareError, watcher};
 use crate::config::Config;
 use crate::front::{self, Front, admit::Admission};
+use crate::otlp::Otlp;
 use crate::registry::artifact::Artifacts;
 use crate::registry::{self, Generation, Refused, Registry};
 use crate::server::{self, Drained};
@@ -49,6 +50,9 @@ pub enum StartError {
     /// Callers cannot be verified as configured.
     #[error("callers cannot be verified: {0}")]
     Identity(&'static str),
+    /// The way to the collector cannot be made.
+    #[error("cannot make a TLS client for OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
+    Otlp(#[from] crate::otlp::TlsError),
     /// A module cannot be served.
     #[error(transparent)]
     Module(#[from] Refused),
@@ -69,28 +73,33 @@ pub struct App {
     artifacts: Arc<Artifacts>,
     front: Arc<Front>,
     metrics: Option<PrometheusHandle>,
+    otlp: Option<Otlp>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl App {
-    /// Everything but the modules.
+    /// Everything but the modules. Needs a runtime around it when traces are
+    /// exported: the exporter sends on it.
     ///
     /// # Errors
     /// When the machine does not give what the configuration asks for.
     pub fn new(config: Config) -> Result<Self, StartError> {
         let engine = engine::build(config.max_in_flight + SPARE_INSTANCES).map_err(StartError::Engine)?;
         let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
+        // First: what counts asks for its counter when it is made.
+        let metrics = crate::telemetry::metrics();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let otlp = config.otlp.as_ref().map(|otlp| Otlp::start(otlp, &tasks)).transpose()?;
         let schemas = config.modules.iter().map(|module| sql::backend::schema_name(&module.name)).collect();
         let front = Arc::new(Front {
             identity: Identity::new(&config, schemas, &tasks).map_err(StartError::Identity)?,
             registry: Arc::new(Registry::default()),
             admission: Admission::new(config.max_in_flight),
+            tracer: otlp.as_ref().map(Otlp::tracer),
             draining: AtomicBool::new(false),
         });
-        let metrics = crate::telemetry::metrics();
-        Ok(Self { config, engine, artifacts, front, metrics, tasks, stop })
+        Ok(Self { config, engine, artifacts, front, metrics, otlp, tasks, stop })
     }
 
     /// Loads every module and publishes them as the first generation. A database
@@ -160,6 +169,9 @@ impl App {
         self.front.draining.store(true, Ordering::Relaxed);
         self.stop.cancel();
         let drained = public.await.unwrap_or(Drained::CutOff);
+        if let Some(otlp) = self.otlp {
+            otlp.stop().await;
+        }
         self.tasks.close();
         self.tasks.wait().await;
         loaded.unwrap_or(Ok(())).map(|()| drained)

@@ -1,7 +1,11 @@
 //! One entry into a guest: who is calling, until when, and under which id.
 
+pub mod trace;
+
 use std::sync::Arc;
 use std::time::Instant;
+
+use trace::Trace;
 
 /// A verified caller. Made by the identity broker alone; from there on it is a
 /// value and never a header again.
@@ -32,4 +36,6 @@ pub struct Call {
     pub caller: Option<Caller>,
     /// When the host gives up on the call.
     pub deadline: Instant,
+    /// Where its spans belong.
+    pub trace: Trace,
 }

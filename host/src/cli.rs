@@ -1,6 +1,8 @@
 //! The command line, and the only place with exit codes.
 
+mod check;
 mod print;
+mod signal;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -101,7 +103,7 @@ impl CliError {
                 StartError::Module(_) | StartError::Schema { .. } | StartError::Cache(_) | StartError::Identity(_),
             ) => EX_CONFIG,
             Self::Unavailable(_) => EX_UNAVAILABLE,
-            Self::Start(StartError::Bind { .. } | StartError::Engine(_)) | Self::Other(_) => 1,
+            Self::Start(StartError::Bind { .. } | StartError::Engine(_) | StartError::Otlp(_)) | Self::Other(_) => 1,
         }
     }
 }
@@ -112,7 +114,13 @@ pub fn main() -> ExitCode {
     let env = Env::process();
     telemetry::init(Format::choose(env.get("INNKEEPER_LOG_FORMAT")), env.get("RUST_LOG"));
     let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(cli, &env)),
+        Ok(runtime) => {
+            let result = runtime.block_on(run(cli, &env));
+            // All that may be left is a look-up of a name, which cannot be
+            // cancelled and takes half a minute where no resolver answers.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(CliError::Other(format!("cannot start threads: {error}"))),
     };
     match result {
@@ -133,7 +141,7 @@ async fn run(cli: Cli, env: &Env) -> Result<(), CliError> {
             flags.module = module;
             serve(configure(&flags, env)?).await
         }
-        Command::Check => check(configure(&flags, env)?).await,
+        Command::Check => check::check(configure(&flags, env)?).await,
         Command::Inspect { file } => inspect(configure(&flags, env)?, file).await,
         Command::Token(args) => token(&configure(&flags, env)?, &args),
     }
@@ -165,58 +173,11 @@ async fn serve(config: Config) -> Result<(), CliError> {
     if config.dev {
         print::welcome(address.port(), &sign(&config, "alice", None, None, DEV_TOKEN_TIME)?);
     }
-    match app.serve(listeners, stop_signal()).await? {
+    match app.serve(listeners, signal::stop()).await? {
         Drained::Clean => tracing::info!("stopped, every request was answered"),
         Drained::CutOff => tracing::warn!("stopped, and cut off requests that took longer than the grace period"),
     }
     Ok(())
-}
-
-/// SIGTERM from an orchestrator, SIGINT from a terminal.
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: finishing what is in flight"),
-        _ = tokio::signal::ctrl_c() => tracing::info!("interrupted: finishing what is in flight"),
-    }
-}
-
-/// `serve` without the bind, and without touching a schema.
-async fn check(config: Config) -> Result<(), CliError> {
-    let engine = engine::build(INSPECT_INSTANCES).map_err(StartError::Engine)?;
-    let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
-    let mut problems = Vec::new();
-    let mut unreachable = None;
-    for module in &config.modules {
-        match registry::load(&engine, &artifacts, module, &config.database).await {
-            Ok(guest) => {
-                if let Some(store) = &guest.profile.sql
-                    && let crate::broker::sql::Readiness::Down(why) = store.look().await
-                {
-                    unreachable = Some(format!("the database cannot be reached: {why}; check DATABASE_URL"));
-                }
-            }
-            Err(refused) => problems.push(crate::fault::chain(&refused)),
-        }
-    }
-    match (problems.is_empty(), unreachable) {
-        (false, _) => Err(refuse_all(&problems)),
-        (true, Some(why)) => Err(CliError::Unavailable(why)),
-        (true, None) => {
-            let names: Vec<&str> = config.modules.iter().map(|module| module.name.as_str()).collect();
-            print::line(format_args!("can be served: {}", names.join(", ")));
-            Ok(())
-        }
-    }
-}
-
-fn refuse_all(problems: &[String]) -> CliError {
-    let mut all = crate::config::Problems::default();
-    for problem in problems {
-        all.push("module", problem, "correct the module or its grants");
-    }
-    CliError::Config(all)
 }
 
 async fn inspect(config: Config, file: PathBuf) -> Result<(), CliError> {

@@ -12,6 +12,7 @@
 mod build;
 pub mod env;
 pub mod limits;
+pub mod otlp;
 pub mod problems;
 mod raw;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use url::Url;
 
 pub use env::Env;
 pub use limits::ModuleLimits;
+pub use otlp::Otlp;
 pub use problems::{Problem, Problems};
 
 /// What the command line may set.
@@ -60,6 +62,8 @@ pub struct Config {
     pub database: Database,
     /// How callers are verified.
     pub auth: Auth,
+    /// Where traces go; none: nowhere.
+    pub otlp: Option<Otlp>,
     /// Origins that browsers may call from.
     pub cors_origins: Vec<HeaderValue>,
     /// The modules, in the order of the file.

@@ -37,7 +37,7 @@ type Head = Result<Response<HyperOutgoingBody>, ErrorCode>;
 /// See [`Failed`]; then nothing of an answer was sent.
 pub async fn run<H: Send + 'static>(
     guest: &Guest,
-    call: &Arc<Call>,
+    call: Call,
     request: Request<Bytes>,
     held: H,
 ) -> Result<Response<Body>, Failed> {
@@ -72,14 +72,19 @@ pub async fn run<H: Send + 'static>(
 /// The future that *is* the call. It owns the permit and the store.
 fn start<H: Send + 'static>(
     guest: &Guest,
-    call: &Arc<Call>,
+    mut call: Call,
     request: Request<Bytes>,
     (head, held): (Sender<Head>, H),
 ) -> Result<BoxFuture<'static, Result<(), Failed>>, Failed> {
     let permit = Arc::clone(&guest.permits).try_acquire_owned().map_err(|_| Failed::Busy)?;
     let pre = guest.http.clone();
-    let mut store = instance::store(pre.engine(), &guest.profile, call);
+    let mut span = call.trace.internal(|| format!("guest {}", guest.profile.name).into());
+    if span.is_recording() {
+        span.set("module.name", Arc::clone(&guest.profile.name));
+    }
+    call.trace = span.trace();
     let deadline = call.deadline.into();
+    let mut store = instance::store(pre.engine(), &guest.profile, &Arc::new(call));
     let enter = async move {
         let _held = (permit, held);
         let result = async {
@@ -94,11 +99,12 @@ fn start<H: Send + 'static>(
     // A panic in a host function must cost this request alone.
     let guarded = AssertUnwindSafe(tokio::time::timeout_at(deadline, enter)).catch_unwind();
     Ok(Box::pin(async move {
-        match guarded.await {
+        let result = match guarded.await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Failed::OutOfTime),
             Err(_) => Err(Failed::Panicked),
-        }
+        };
+        result.inspect_err(|failed| span.fail(failed.kind()))
     }))
 }
 

@@ -69,6 +69,27 @@ pub enum Code {
 }
 
 impl Code {
+    /// The word for spans.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::RequestTimeout => "request_timeout",
+            Self::BodyTooLarge => "body_too_large",
+            Self::TargetTooLong => "target_too_long",
+            Self::FieldsTooLarge => "fields_too_large",
+            Self::GuestFailed => "guest_failed",
+            Self::GuestAnswer => "guest_answer",
+            Self::GuestTimeout => "guest_timeout",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable => "unavailable",
+            Self::NotServing => "not_serving",
+            Self::Internal => "internal",
+        }
+    }
+
     fn status(self) -> StatusCode {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,

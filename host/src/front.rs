@@ -7,6 +7,7 @@ pub mod admit;
 mod health;
 mod respond;
 mod route;
+mod span;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 pub use respond::AnswerBody;
 
 use crate::broker::identity::{Identity, Refusal, Rejected, policy};
-use crate::call::Call;
+use crate::call::{Call, trace::Tracer};
 use crate::dispatch;
 use crate::fault::{Blame, Code, Fault};
 use crate::registry::Registry;
@@ -47,6 +48,8 @@ pub struct Front {
     pub registry: Arc<Registry>,
     /// How much at once.
     pub admission: admit::Admission,
+    /// Makes spans; none when no collector is configured.
+    pub tracer: Option<Tracer>,
     /// Whether the host is about to stop.
     pub draining: std::sync::atomic::AtomicBool,
 }
@@ -94,8 +97,12 @@ where
 {
     let mut outcome = respond::Outcome::begin(&request);
     let result = match health::answer(&request, front) {
+        // A probe every few seconds is no news for a collector.
         Some(answer) => Ok(answer),
-        None => serve(front, request, &mut outcome).await,
+        None => {
+            outcome.trace(front.tracer.as_ref(), &request);
+            serve(front, request, &mut outcome).await
+        }
     };
     outcome.finish(result)
 }
@@ -112,17 +119,19 @@ where
     let caller = front.identity.authenticate(request.method(), request.headers()).await.map_err(refused)?;
     let generation = front.registry.current();
     let generation = generation.ok_or_else(|| Fault::new(Blame::Host, Code::NotServing, "Service is starting"))?;
-    let guest = route::find(&generation, request.uri().path());
-    let guest = guest.ok_or_else(|| Fault::new(Blame::Caller, Code::NotFound, "Not Found"))?;
-    outcome.routed(guest);
+    let found = route::find(&generation, request.uri().path());
+    let (route, guest) = found.ok_or_else(|| Fault::new(Blame::Caller, Code::NotFound, "Not Found"))?;
+    outcome.routed(route, guest);
     let (mut request, room) = front.admission.read_body(request).await?;
     // Only now: a slow sender holds a connection, and no place.
     let place = front.admission.enter()?;
     policy::strip(request.headers_mut());
     let id = outcome.request_id();
     request.headers_mut().insert(respond::REQUEST_ID, id.1);
-    let call = Call { id: id.0, caller, deadline: Instant::now() + guest.profile.limits.wall };
-    Ok(dispatch::run(guest, &Arc::new(call), request, (place, room)).await?)
+    let trace = outcome.span().trace();
+    trace.write(request.headers_mut());
+    let call = Call { id: id.0, caller, deadline: Instant::now() + guest.profile.limits.wall, trace };
+    Ok(dispatch::run(guest, call, request, (place, room)).await?)
 }
 
 /// What a refusal by the identity broker is to a client.

@@ -109,7 +109,7 @@ impl State {
         http.set_field_size_limit(FIELD_BYTES);
         let mut table = ResourceTable::with_capacity(16);
         table.set_max_capacity(RESOURCES);
-        let log = guest_log::GuestLog::new(Arc::clone(&profile.name), Arc::clone(&call.id));
+        let log = guest_log::GuestLog::new(Arc::clone(&profile.name), Arc::clone(&call));
         // No arguments, no environment, no preopened directory, no network:
         // the builder's defaults, and nothing is added here.
         let wasi = WasiCtx::builder().max_random_size(RANDOM_BYTES).stdout(log.clone()).stderr(log).build();

@@ -20,6 +20,7 @@ pub mod registry;
 pub mod broker;
 pub mod engine;
 pub mod instance;
+pub mod otlp;
 
 pub mod bindings;
 pub mod call;

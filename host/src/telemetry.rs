@@ -24,6 +24,8 @@ pub const LOG_DROPPED: &str = "innkeeper_guest_log_lines_dropped_total";
 
 /// Reads of Better Auth's tables, by kind: `session` or `keys`.
 pub const IDENTITY_LOOKUPS: &str = "innkeeper_identity_lookups_total";
+/// Spans that the collector did not get.
+pub const SPANS_LOST: &str = "innkeeper_spans_lost_total";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,5 +87,6 @@ pub fn metrics() -> Option<PrometheusHandle> {
     metrics::describe_gauge!(IN_FLIGHT, "Requests that are being served");
     metrics::describe_counter!(IDENTITY_LOOKUPS, "Reads of Better Auth's tables");
     metrics::describe_counter!(LOG_DROPPED, "Guest log lines over a call's limit");
+    metrics::describe_counter!(SPANS_LOST, "Spans that the collector did not get");
     Some(handle)
 }

@@ -1,5 +1,6 @@
 //! A host for one test: own port, own database, own cache of nothing.
 
+mod collector;
 mod database;
 mod key_server;
 mod process;
@@ -19,6 +20,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+pub use collector::{Collector, Seen};
 pub use database::{Database, TestDatabase};
 pub use key_server::{KeyAnswer, KeyServer};
 pub use process::{Finished, HostProcess};

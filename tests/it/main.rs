@@ -17,3 +17,4 @@ mod sql;
 mod stopping;
 mod tasks;
 mod tidy;
+mod traces;

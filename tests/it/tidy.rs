@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// Each unit with its layer. The longest prefix counts.
-const LAYERS: [(&str, u8); 16] = [
+const LAYERS: [(&str, u8); 17] = [
     ("main", 8),
     ("cli", 8),
     ("app", 7),
@@ -16,6 +16,7 @@ const LAYERS: [(&str, u8); 16] = [
     ("engine", 2),
     ("instance", 2),
     ("broker", 1),
+    ("otlp", 1),
     ("config", 0),
     ("call", 0),
     ("fault", 0),
@@ -33,13 +34,14 @@ const SIBLINGS: [(&str, &str, &str); 3] = [
 ];
 
 /// Names of outside crates and of the process, and the files that may know them.
-const NAMES: [(&str, &[&str]); 6] = [
+const NAMES: [(&str, &[&str]); 7] = [
     (
         "wasmtime",
         &["engine", "bindings", "instance", "dispatch", "registry", "broker::identity::host", "broker::sql::host"],
     ),
     ("hyper::", &["server"]),
-    ("hyper_util::", &["server", "broker::identity::keys::fetch"]),
+    ("hyper_util::", &["server", "broker::identity::keys::fetch", "otlp::exporter"]),
+    ("opentelemetry", &["call::trace", "otlp"]),
     // Better Auth's tables are not a guest's: their SQL is in one file.
     ("sqlx::", &["broker::sql::backend", "broker::sql::pool", "broker::identity::tables"]),
     ("std::env", &["config", "cli", "main"]),

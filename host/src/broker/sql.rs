@@ -13,6 +13,7 @@ pub mod host;
 pub mod migration;
 pub mod policy;
 mod pool;
+pub mod span;
 pub mod text;
 pub mod value;
 pub mod watcher;
@@ -262,6 +263,11 @@ impl Store {
     /// How rows are kept apart, for `/health`.
     pub fn isolation(&self) -> &'static str {
         self.backend.isolation(&self.schema)
+    }
+
+    /// Which database it is, as spans name it (`db.system.name`).
+    pub fn system(&self) -> &'static str {
+        self.backend.system()
     }
 
     /// Statements, for `innkeeper inspect`.

@@ -37,6 +37,7 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         max_in_flight: in_flight(env, max_in_flight, &mut problems),
         database: database::build(database, env, &mut problems),
         auth: auth::build(auth, env, &mut problems),
+        otlp: super::otlp::build(env, &mut problems),
         cors_origins: auth::origins(cors, env, &mut problems),
         modules: build_modules(modules, flags, env, &mut problems),
     };

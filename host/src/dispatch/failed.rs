@@ -63,6 +63,26 @@ impl Failed {
     }
 }
 
+impl Failed {
+    /// One word for it, for spans: the text of a failure may be the guest's.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::NoInstance(_) => "no_instance",
+            Self::Trapped(_) => "trap",
+            Self::OutOfMemory(_) => "out_of_memory",
+            Self::HostCalls(_) => "host_calls",
+            Self::OutOfCpu => "out_of_cpu",
+            Self::OutOfTime => "out_of_time",
+            Self::NoAnswer => "no_answer",
+            Self::Reported(_) => "reported",
+            Self::BadAnswer(_) => "bad_answer",
+            Self::BrokenOff(_) => "broken_off",
+            Self::Panicked => "panic",
+        }
+    }
+}
+
 /// The detail that FastAPI's clients read for an unhandled exception.
 const INTERNAL: &str = "Internal Server Error";
 

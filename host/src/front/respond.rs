@@ -10,6 +10,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use super::span;
+use crate::call::trace::{Span, Tracer};
 use crate::dispatch::{Body, Failed};
 use crate::fault::{Blame, Code, Fault};
 use crate::instance::Guest;
@@ -26,15 +28,33 @@ pub(super) struct Outcome {
     method: Method,
     started: Instant,
     guest: Option<Arc<Guest>>,
+    /// It ends with the answer's body, and says then how the request went.
+    span: Span,
 }
 
 impl Outcome {
     pub(super) fn begin<B>(request: &Request<B>) -> Self {
         let (id, id_header) = request_id(request.headers().get(REQUEST_ID));
-        Self { id, id_header, method: request.method().clone(), started: Instant::now(), guest: None }
+        Self {
+            id,
+            id_header,
+            method: request.method().clone(),
+            started: Instant::now(),
+            guest: None,
+            span: Span::default(),
+        }
     }
 
-    pub(super) fn routed(&mut self, guest: &Arc<Guest>) {
+    pub(super) fn trace<B>(&mut self, tracer: Option<&Tracer>, request: &Request<B>) {
+        self.span = span::begin(tracer, request, &self.id);
+    }
+
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    pub(super) fn routed(&mut self, route: &str, guest: &Arc<Guest>) {
+        span::routed(&mut self.span, &self.method, route, &guest.profile.name);
         self.guest = Some(Arc::clone(guest));
     }
 
@@ -42,13 +62,14 @@ impl Outcome {
         (Arc::clone(&self.id), self.id_header.clone())
     }
 
-    pub(super) fn finish(self, result: Result<Response<Body>, Fault>) -> Response<AnswerBody> {
+    pub(super) fn finish(mut self, result: Result<Response<Body>, Fault>) -> Response<AnswerBody> {
         let mut response = match result {
             Ok(response) => {
                 self.served(&response);
                 response
             }
             Err(fault) => {
+                self.span.set("http.response.status_code", i64::from(fault.status().as_u16()));
                 self.failed(&fault);
                 answer(&fault)
             }
@@ -61,26 +82,29 @@ impl Outcome {
         self.guest.as_ref().map_or("-", |guest| &guest.profile.name)
     }
 
-    fn served(&self, response: &Response<Body>) {
+    fn served(&mut self, response: &Response<Body>) {
+        span::served(&mut self.span, response.status().as_u16());
         if let Some(guest) = &self.guest {
             guest.profile.served.increment(1);
             guest.profile.latency.record(self.started.elapsed());
         }
-        tracing::debug!(request.id = %self.id, module.name = self.module(), http.method = %self.method,
-            http.status = response.status().as_u16(), duration_us = self.started.elapsed().as_micros(), "served");
+        tracing::debug!(request.id = %self.id, trace_id = self.span.trace().id(), module.name = self.module(),
+            http.method = %self.method, http.status = response.status().as_u16(),
+            duration_us = self.started.elapsed().as_micros(), "served");
     }
 
     /// One line per failure. A caller's mistakes are news, a guest's are
     /// warnings, and the host's own are for a human to act upon.
-    fn failed(&self, fault: &Fault) {
+    fn failed(&mut self, fault: &Fault) {
+        span::failed(&mut self.span, fault);
         let (module, blame, status) = (self.module().to_owned(), fault.blame.as_str(), fault.status().as_u16());
         metrics::counter!(crate::telemetry::REQUESTS, "module" => module.clone(), "blame" => blame).increment(1);
         let reason = fault.chain();
         macro_rules! line {
             ($level:ident) => {
-                tracing::$level!(request.id = %self.id, module.name = module, blame, http.method = %self.method,
-                    http.status = status, duration_us = self.started.elapsed().as_micros(),
-                    "request failed, blame on the {blame}: {reason}")
+                tracing::$level!(request.id = %self.id, trace_id = self.span.trace().id(), module.name = module,
+                    blame, http.method = %self.method, http.status = status,
+                    duration_us = self.started.elapsed().as_micros(), "request failed, blame on the {blame}: {reason}")
             };
         }
         match (fault.blame, fault.code) {
@@ -142,7 +166,7 @@ impl HttpBody for AnswerBody {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(Some(Err(failed))) = &polled
-            && let Some(outcome) = self.outcome.take()
+            && let Some(mut outcome) = self.outcome.take()
         {
             let what = format!("the answer was cut off: {}", crate::fault::chain(failed));
             outcome.failed(&Fault::new(Blame::Guest, Code::GuestAnswer, "Bad Gateway").because(what));

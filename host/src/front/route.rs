@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::instance::Guest;
 use crate::registry::Generation;
 
-/// The module with the longest prefix of the path. A prefix ends at a slash:
-/// `/notes` answers `/notes` and `/notes/1`, and not `/notebook`.
-pub(super) fn find<'g>(generation: &'g Generation, path: &str) -> Option<&'g Arc<Guest>> {
-    generation.routes.iter().find(|(prefix, _)| covers(prefix, path)).map(|(_, guest)| guest)
+/// The module with the longest prefix of the path, and that prefix. A prefix ends
+/// at a slash: `/notes` answers `/notes` and `/notes/1`, and not `/notebook`.
+pub(super) fn find<'g>(generation: &'g Generation, path: &str) -> Option<&'g (String, Arc<Guest>)> {
+    generation.routes.iter().find(|(prefix, _)| covers(prefix, path))
 }
 
 fn covers(prefix: &str, path: &str) -> bool {

@@ -10,6 +10,8 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError};
 
+use crate::call::Call;
+
 /// Lines of one call that reach the log.
 const LINES: usize = 100;
 /// Bytes of one line; the rest of it is dropped.
@@ -22,15 +24,15 @@ pub(super) struct GuestLog(Arc<Mutex<Sink>>);
 
 struct Sink {
     module: Arc<str>,
-    request_id: Arc<str>,
+    call: Arc<Call>,
     line: Vec<u8>,
     written: usize,
     dropped: u64,
 }
 
 impl GuestLog {
-    pub(super) fn new(module: Arc<str>, request_id: Arc<str>) -> Self {
-        Self(Arc::new(Mutex::new(Sink { module, request_id, line: Vec::new(), written: 0, dropped: 0 })))
+    pub(super) fn new(module: Arc<str>, call: Arc<Call>) -> Self {
+        Self(Arc::new(Mutex::new(Sink { module, call, line: Vec::new(), written: 0, dropped: 0 })))
     }
 
     fn push(&self, bytes: &[u8]) {
@@ -60,7 +62,8 @@ impl Sink {
         // `escape_debug` leaves no control character, so no guest can forge a
         // line or move the cursor of the terminal that shows it.
         let text = String::from_utf8_lossy(&line).escape_debug().to_string();
-        tracing::info!(module.name = %self.module, request.id = %self.request_id, guest.line = %text, "guest `{}` says: {text}", self.module);
+        tracing::info!(module.name = %self.module, request.id = %self.call.id, trace_id = self.call.trace.id(),
+            guest.line = %text, "guest `{}` says: {text}", self.module);
     }
 }
 
@@ -72,8 +75,8 @@ impl Drop for Sink {
         if self.dropped > 0 {
             metrics::counter!(crate::telemetry::LOG_DROPPED, "module" => self.module.to_string())
                 .increment(self.dropped);
-            tracing::warn!(module.name = %self.module, request.id = %self.request_id, lines.dropped = self.dropped,
-                "guest `{}` wrote more than {LINES} log lines in one call", self.module);
+            tracing::warn!(module.name = %self.module, request.id = %self.call.id, trace_id = self.call.trace.id(),
+                lines.dropped = self.dropped, "guest `{}` wrote more than {LINES} log lines in one call", self.module);
         }
     }
 }

@@ -16,7 +16,7 @@ use super::link::{Unmet, link};
 use crate::bindings::schema::SchemaExportsPre;
 use crate::broker::sql;
 use crate::broker::sql::backend::{self, Caps};
-use crate::call::Call;
+use crate::call::{Call, trace::Trace};
 use crate::config::{Database, Grants, ModuleConfig, SqlGrant};
 use crate::instance::{self, Guest, Profile, State};
 
@@ -148,7 +148,8 @@ async fn declare(
     let failed = |error: wasmtime::Error| Why::Declare(format!("{error:#}"));
     let pre = SchemaExportsPre::new(pre.clone()).map_err(failed)?;
     let limits = instance::declare_limits();
-    let call = Call { id: "declare".into(), caller: None, deadline: Instant::now() + limits.wall };
+    let call =
+        Call { id: "declare".into(), caller: None, deadline: Instant::now() + limits.wall, trace: Trace::default() };
     let profile = Profile::new(module, limits, WasiConfigVariables::new(), None);
     let mut store = instance::store(engine, &Arc::new(profile), &Arc::new(call));
     let limit = store.data().profile.limits.wall;

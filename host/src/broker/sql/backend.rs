@@ -65,6 +65,9 @@ pub trait Backend: Send + Sync + 'static {
     /// How rows of different callers are kept apart, for `/health`.
     fn isolation(&self, schema: &Schema) -> &'static str;
 
+    /// The name that OpenTelemetry has for the database.
+    fn system(&self) -> &'static str;
+
     /// Applies the migrations that are missing and guards the rows that have
     /// owners, all in one transaction, under a lock that other replicas wait for.
     async fn migrate(&self, schema: &Schema) -> Result<(), MigrationError>;

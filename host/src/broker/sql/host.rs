@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wasmtime::component::{HasSelf, Linker};
 
 use super::value::{Cell, Rows, Span, Value};
-use super::{ConstraintKind, SqlError, Store};
+use super::{ConstraintKind, SqlError, Store, span};
 use crate::bindings::imports::innkeeper::backend::sql as wit;
 use crate::instance::State;
 
@@ -24,18 +24,20 @@ pub(super) type Answer<T> = wasmtime::Result<Result<T, wit::Error>>;
 impl wit::Host for State {
     async fn run(&mut self, statement: String, params: Vec<wit::Value>) -> Answer<wit::Rows> {
         let store = self.sql_call()?;
+        let span = span::run(&self.call.trace, &store, &statement);
         let params = params.into_iter().map(Value::from).collect();
-        let call = Arc::clone(&self.call);
-        let result = store.run(&call, &statement, params).await;
+        let result = store.run(&self.call, &statement, params).await;
+        span::end(span, &result);
         self.answer(&statement, result.map(wit::Rows::from))
     }
 
     async fn batch(&mut self, steps: Vec<wit::Step>) -> Answer<Vec<wit::Rows>> {
         let store = self.sql_call()?;
+        let span = span::batch(&self.call.trace, &store, steps.iter().map(|step| step.statement.as_str()));
         let label = steps.iter().map(|step| step.statement.as_str()).collect::<Vec<_>>().join(", ");
         let convert = |step: wit::Step| (step.statement, step.params.into_iter().map(Value::from).collect());
-        let call = Arc::clone(&self.call);
-        let result = store.batch(&call, steps.into_iter().map(convert).collect()).await;
+        let result = store.batch(&self.call, steps.into_iter().map(convert).collect()).await;
+        span::end(span, &result);
         self.answer(&label, result.map(|all| all.into_iter().map(wit::Rows::from).collect()))
     }
 }
@@ -67,8 +69,9 @@ impl State {
     fn note(&self, statement: &str, error: &SqlError) {
         if matches!(error, SqlError::Unavailable(_) | SqlError::Busy | SqlError::Timeout | SqlError::Denied(_)) {
             let reason = crate::fault::chain(error);
-            tracing::warn!(module.name = %self.profile.name, request.id = %self.call.id, sql.statement = statement,
-                blame = "host", "statement `{statement}` of `{}` did not run: {reason}", self.profile.name);
+            tracing::warn!(module.name = %self.profile.name, request.id = %self.call.id,
+                trace_id = self.call.trace.id(), sql.statement = statement, blame = "host",
+                "statement `{statement}` of `{}` did not run: {reason}", self.profile.name);
         }
     }
 }

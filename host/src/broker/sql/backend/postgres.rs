@@ -237,6 +237,10 @@ async fn fetch_optional(
 
 #[async_trait]
 impl Backend for Postgres {
+    fn system(&self) -> &'static str {
+        "postgresql"
+    }
+
     fn isolation(&self, schema: &Schema) -> &'static str {
         match self.config.isolation {
             Isolation::Trusted => "trusted",

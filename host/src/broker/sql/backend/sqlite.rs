@@ -72,6 +72,10 @@ impl Sqlite {
 
 #[async_trait]
 impl Backend for Sqlite {
+    fn system(&self) -> &'static str {
+        "sqlite"
+    }
+
     /// SQLite has no roles: what keeps callers apart is the module's own `WHERE`.
     fn isolation(&self, _: &Schema) -> &'static str {
         "module-file"

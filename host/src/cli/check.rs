@@ -1,0 +1,47 @@
+//! `innkeeper check`: `serve` without the bind, and without touching a schema.
+
+use std::sync::Arc;
+
+use super::{CliError, INSPECT_INSTANCES, print};
+use crate::app::StartError;
+use crate::broker::sql::Readiness;
+use crate::config::Config;
+use crate::registry::artifact::Artifacts;
+use crate::{engine, registry};
+
+/// Reports everything that would keep `serve` from serving.
+pub(super) async fn check(config: Config) -> Result<(), CliError> {
+    let engine = engine::build(INSPECT_INSTANCES).map_err(StartError::Engine)?;
+    let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
+    let mut problems = Vec::new();
+    let mut unreachable = None;
+    for module in &config.modules {
+        match registry::load(&engine, &artifacts, module, &config.database).await {
+            Ok(guest) => {
+                if let Some(store) = &guest.profile.sql
+                    && let Readiness::Down(why) = store.look().await
+                {
+                    unreachable = Some(format!("the database cannot be reached: {why}; check DATABASE_URL"));
+                }
+            }
+            Err(refused) => problems.push(crate::fault::chain(&refused)),
+        }
+    }
+    match (problems.is_empty(), unreachable) {
+        (false, _) => Err(refuse_all(&problems)),
+        (true, Some(why)) => Err(CliError::Unavailable(why)),
+        (true, None) => {
+            let names: Vec<&str> = config.modules.iter().map(|module| module.name.as_str()).collect();
+            print::line(format_args!("can be served: {}", names.join(", ")));
+            Ok(())
+        }
+    }
+}
+
+fn refuse_all(problems: &[String]) -> CliError {
+    let mut all = crate::config::Problems::default();
+    for problem in problems {
+        all.push("module", problem, "correct the module or its grants");
+    }
+    CliError::Config(all)
+}
