@@ -151,6 +151,10 @@ impl App {
         let public = server::run(listeners.public, service, options, self.stop.clone().cancelled_owned());
         let public = self.tasks.spawn(public);
         if let Some(listener) = listeners.admin {
+            // Port 0 asks the system for a free one.
+            if let Ok(address) = listener.local_addr() {
+                tracing::info!("metrics and modules are at {address}");
+            }
             let service = admin::service(Arc::clone(&self.front), self.metrics.clone());
             let options = server::Options { h2c: false };
             self.tasks.spawn(server::run(listener, service, options, self.stop.clone().cancelled_owned()));

@@ -167,9 +167,6 @@ async fn serve(config: Config) -> Result<(), CliError> {
     // Port 0 asks the system for a free one.
     let address = listeners.public.local_addr().unwrap_or(config.listen);
     tracing::info!("listening on {address}");
-    if let Some(Ok(admin)) = listeners.admin.as_ref().map(tokio::net::TcpListener::local_addr) {
-        tracing::info!("metrics and modules are at {admin}");
-    }
     if config.dev {
         print::welcome(address.port(), &sign(&config, "alice", None, None, DEV_TOKEN_TIME)?);
     }

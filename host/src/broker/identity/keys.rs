@@ -2,6 +2,8 @@
 //! that is not among them, or when they have grown old.
 
 mod fetch;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,16 +22,26 @@ use super::{Refusal, Rejected, Unavailable};
 
 /// Keys in one set. Better Auth has one, and a month's expired ones.
 const KEYS: usize = 64;
-/// The source is asked at most once in so long. Shorter: whoever invents names
-/// of keys makes this host attack its issuer. Longer: after a rotation new
-/// tokens are refused for so long.
-const BETWEEN: Duration = Duration::from_secs(30);
-/// Older keys are asked for again, while they go on being used: one that was
-/// withdrawn is to be dropped.
-const FRESH: Duration = Duration::from_secs(5 * 60);
-/// How long keys outlive an issuer that does not answer. Longer: a withdrawn
-/// key can be kept alive by keeping the issuer away from us.
-const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often is often enough.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// The source is asked at most once in so long, which is more than an answer
+    /// takes. Shorter: whoever invents names of keys makes this host attack its
+    /// issuer. Longer: after a rotation new tokens are refused for so long.
+    between: Duration,
+    /// Older keys are asked for again, while they go on being used: one that was
+    /// withdrawn is to be dropped.
+    fresh: Duration,
+    /// How long keys outlive an issuer that does not answer. Longer: a withdrawn
+    /// key can be kept alive by keeping the issuer away from us.
+    stale: Duration,
+}
+
+const PACE: Pace = Pace {
+    between: Duration::from_secs(30),
+    fresh: Duration::from_secs(5 * 60),
+    stale: Duration::from_secs(24 * 60 * 60),
+};
 
 pub(super) enum Source {
     Url(Box<Fetcher>),
@@ -58,6 +70,7 @@ type Flight = Shared<BoxFuture<'static, ()>>;
 
 pub(super) struct Keys {
     source: Source,
+    pace: Pace,
     state: Mutex<State>,
     tasks: TaskTracker,
 }
@@ -67,7 +80,7 @@ struct State {
     keys: HashMap<String, Arc<PublicKey>>,
     /// When these keys came.
     fetched: Option<Instant>,
-    /// When the source was last asked, and by whom the answer is awaited.
+    /// When the source was last asked, and the end of that.
     asked: Option<(Instant, Flight)>,
     /// Whether it answered then.
     answered: bool,
@@ -81,7 +94,11 @@ enum Cached {
 
 impl Keys {
     pub(super) fn new(source: Source, tasks: TaskTracker) -> Arc<Self> {
-        Arc::new(Self { source, state: Mutex::default(), tasks })
+        Self::at(PACE, source, tasks)
+    }
+
+    fn at(pace: Pace, source: Source, tasks: TaskTracker) -> Arc<Self> {
+        Arc::new(Self { source, pace, state: Mutex::default(), tasks })
     }
 
     /// The key of a name.
@@ -107,11 +124,11 @@ impl Keys {
 
     fn cached(&self, kid: &str) -> Cached {
         let state = self.lock();
-        let Some(age) = state.fetched.map(|fetched| fetched.elapsed()).filter(|age| *age < STALE) else {
+        let Some(age) = state.fetched.map(|fetched| fetched.elapsed()).filter(|age| *age < self.pace.stale) else {
             return Cached::Unknown;
         };
         match state.keys.get(kid) {
-            Some(key) if age < FRESH => Cached::Fresh(Arc::clone(key)),
+            Some(key) if age < self.pace.fresh => Cached::Fresh(Arc::clone(key)),
             Some(key) => Cached::Old(Arc::clone(key)),
             None => Cached::Unknown,
         }
@@ -123,7 +140,7 @@ impl Keys {
     fn ask(self: &Arc<Self>) -> Flight {
         let mut state = self.lock();
         if let Some((when, flight)) = &state.asked
-            && (when.elapsed() < BETWEEN || flight.peek().is_none())
+            && when.elapsed() < self.pace.between
         {
             return flight.clone();
         }
