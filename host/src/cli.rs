@@ -95,12 +95,11 @@ enum CliError {
 
 impl CliError {
     fn exit_code(&self) -> u8 {
-        use StartError as E;
         match self {
-            Self::Config(_) | Self::Module(_) => EX_CONFIG,
-            Self::Start(E::Module(_) | E::Schema { .. } | E::Cache(_) | E::Identity(_)) => EX_CONFIG,
+            Self::Config(_) | Self::Module(_) | Self::Start(StartError::Identity(_)) => EX_CONFIG,
+            Self::Start(StartError::Module(_) | StartError::Schema { .. } | StartError::Cache(_)) => EX_CONFIG,
             Self::Unavailable(_) => EX_UNAVAILABLE,
-            Self::Start(E::Bind { .. } | E::Engine(_)) | Self::Other(_) => 1,
+            Self::Start(StartError::Bind { .. } | StartError::Engine(_)) | Self::Other(_) => 1,
         }
     }
 }
