@@ -144,6 +144,7 @@ impl Identity {
         let secret = auth.secret.as_ref().map(|secret| secret.expose_secret().as_bytes());
         let tables = match &config.database.kind {
             DatabaseKind::Postgres(postgres) => Some(Arc::new(Tables::new(postgres.url.expose_secret(), foreign)?)),
+            // The seam for accounts of the host itself: `Sessions` over other tables.
             DatabaseKind::Sqlite(_) => None,
         };
         let source = match (&auth.jwks, &tables) {
@@ -186,7 +187,7 @@ impl Identity {
                 token
             }
         };
-        let sessions = self.sessions.as_ref().ok_or(Rejected::NotConfigured)?;
+        let sessions = self.sessions.as_ref().ok_or(Rejected::NoSessions)?;
         sessions.find(&token).await.map(Some)
     }
 

@@ -90,7 +90,7 @@ fn tokens_that_nobody_here_signed_are_refused() {
     let unsigned = format!("{}.{}.", B64.encode(r#"{"alg":"none"}"#), B64.encode(claims.to_string()));
     refused(&unsigned, Rejected::Invalid);
     // A session token, by its shape.
-    refused("not-a-token", Rejected::NotConfigured);
+    refused("not-a-token", Rejected::NoSessions);
     refused("a.b.c", Rejected::Invalid);
     refused(&"x".repeat(9_000), Rejected::Invalid);
     let mut tampered = hs256(&claims);
