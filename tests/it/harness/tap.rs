@@ -15,6 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::proxy::target;
 use super::wire::{Reply, frame_length};
 
+/// A session that is in a transaction for longer was left in one.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes that are read at once: a whole turn of a small call.
 const READ: usize = 64 << 10;
 
@@ -68,18 +70,17 @@ impl Tap {
         std::mem::take(&mut *lock(&self.shared.turns))
     }
 
-    /// Asks every connection that is open, as soon as it has no answer to wait
-    /// for. The host does not notice.
+    /// Asks every connection that is open, as soon as it is in no transaction and
+    /// has no answer to wait for. The host does not notice.
     pub async fn ask(&self, text: &str) -> Vec<Reply> {
         let connections = lock(&self.shared.connections).clone();
         let mut replies = Vec::new();
         for connection in connections {
             let (send, answer) = oneshot::channel();
             // A connection that has ended answers nothing.
-            if connection.send((text.to_owned(), send)).await.is_ok()
-                && let Ok(reply) = answer.await
-            {
-                replies.push(reply);
+            if connection.send((text.to_owned(), send)).await.is_ok() {
+                let answer = tokio::time::timeout(PATIENCE, answer).await;
+                replies.extend(answer.expect("a session that comes out of its transaction"));
             }
         }
         replies
@@ -97,6 +98,7 @@ struct Traffic {
     down: BytesMut,
     started: bool,
     logged_in: bool,
+    in_transaction: bool,
     /// Answers that the client waits for.
     owed: u32,
     server_spoke: bool,
@@ -138,6 +140,7 @@ impl Traffic {
         while let Some(length) = frame_length(&self.down) {
             let frame = self.down.split_to(length);
             if frame[0] == b'Z' {
+                self.in_transaction = frame[5] != b'I';
                 // The first is the end of the login.
                 self.owed -= u32::from(std::mem::replace(&mut self.logged_in, true));
             }
@@ -145,7 +148,7 @@ impl Traffic {
     }
 
     fn is_idle(&self) -> bool {
-        self.logged_in && self.owed == 0 && self.up.is_empty() && self.down.is_empty()
+        self.logged_in && !self.in_transaction && self.owed == 0 && self.up.is_empty() && self.down.is_empty()
     }
 }
 
