@@ -5,7 +5,13 @@
 //! rows stay what they are, and what happens in both worlds must be the same.
 
 mod attacks;
+mod declared;
 mod direct;
+mod generator;
 mod guarded;
+mod model;
 mod oracle;
+mod random;
+mod time;
+mod turns;
 mod world;

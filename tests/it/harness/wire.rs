@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Wire {
     stream: TcpStream,
     seen: BytesMut,
+    /// An answer was not waited for, and would be taken for a later one.
+    lost: bool,
     pub pid: i32,
 }
 
@@ -107,12 +109,24 @@ fn field(body: &[u8], name: u8) -> String {
     found.map(|field| String::from_utf8_lossy(&field[1..]).into_owned()).unwrap_or_default()
 }
 
+/// A text by the extended protocol.
+fn one(text: &str, out: &mut BytesMut) -> Result<()> {
+    frontend::parse("", text, [], out)?;
+    let none = std::iter::empty::<()>;
+    let bound = frontend::bind("", "", [], none(), |(), _| unreachable!("no parameters"), [0], out);
+    bound.map_err(|_| Error::from(ErrorKind::InvalidInput))?;
+    frontend::describe(b'P', "", out)?;
+    frontend::execute("", 0, out)?;
+    frontend::sync(out);
+    Ok(())
+}
+
 impl Wire {
     /// Logs in with a name and a password of plain characters.
     pub async fn connect(address: &str, database: &str, user: &str, password: &str) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let mut wire = Self { stream, seen: BytesMut::new(), pid: 0 };
+        let mut wire = Self { stream, seen: BytesMut::new(), lost: false, pid: 0 };
         let mut out = BytesMut::new();
         frontend::startup_message([("user", user), ("database", database)], &mut out)?;
         wire.stream.write_all(&out).await?;
@@ -149,18 +163,28 @@ impl Wire {
     pub async fn extended<T: AsRef<str>>(&mut self, texts: &[T]) -> Result<Vec<Reply>> {
         let mut out = BytesMut::new();
         for text in texts {
-            frontend::parse("", text.as_ref(), [], &mut out)?;
-            let none = std::iter::empty::<()>;
-            let bound = frontend::bind("", "", [], none(), |(), _| unreachable!("no parameters"), [0], &mut out);
-            bound.map_err(|_| Error::from(ErrorKind::InvalidInput))?;
-            frontend::describe(b'P', "", &mut out)?;
-            frontend::execute("", 0, &mut out)?;
-            frontend::sync(&mut out);
+            one(text.as_ref(), &mut out)?;
         }
         self.exchange(out, texts.len()).await
     }
 
+    /// The same, each in a transaction of its own that opens and ends with texts
+    /// by the simple protocol.
+    pub async fn in_transactions(&mut self, open: &str, texts: &[String], end: &str) -> Result<Vec<Reply>> {
+        let mut out = BytesMut::new();
+        for text in texts {
+            frontend::query(open, &mut out)?;
+            one(text, &mut out)?;
+            frontend::query(end, &mut out)?;
+        }
+        let replies = self.exchange(out, 3 * texts.len()).await?;
+        Ok(replies.into_iter().skip(1).step_by(3).collect())
+    }
+
     async fn exchange(&mut self, out: BytesMut, replies: usize) -> Result<Vec<Reply>> {
+        if std::mem::replace(&mut self.lost, true) {
+            return Err(ErrorKind::NotConnected.into());
+        }
         let work = async {
             // What fits into the sockets' buffers: both sides may write at once.
             self.stream.write_all(&out).await?;
@@ -169,9 +193,11 @@ impl Wire {
                 let reply = self.reply().await?;
                 all.push(reply);
             }
-            Ok(all)
+            Ok::<_, Error>(all)
         };
-        tokio::time::timeout(PATIENCE, work).await?
+        let all = tokio::time::timeout(PATIENCE, work).await??;
+        self.lost = false;
+        Ok(all)
     }
 
     async fn reply(&mut self) -> Result<Reply> {

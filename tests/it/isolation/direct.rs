@@ -148,3 +148,53 @@ async fn aftermath(world: &World, session: &mut Wire) -> Vec<String> {
     }
     wrong
 }
+
+/// Those of the named attacks that nobody would notice where something of the
+/// host's is missing.
+async fn unnoticed(broken: &str, names: &[&'static str]) -> Vec<&'static str> {
+    let mut attacks = all();
+    attacks.retain(|attack| names.contains(&attack.name));
+    assert_eq!(attacks.len(), names.len());
+    let (mut alices, mut carols) = tokio::join!(World::new(true), World::new(false));
+    alices.break_with(broken).await;
+    carols.break_with(broken).await;
+    let (with, without) = tokio::join!(
+        run(&mut alices, &attacks, Door::Mallory, Protocol::Extended),
+        run(&mut carols, &attacks, Door::Mallory, Protocol::Extended)
+    );
+    let outcomes = attacks.iter().zip(with.iter().zip(&without));
+    outcomes.filter(|(_, (a, b))| a.wrong.is_empty() && a.shape == b.shape).map(|(attack, _)| attack.name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attacks_succeed_where_the_database_knows_callers_by_a_plain_setting() {
+    let plain = "CREATE OR REPLACE FUNCTION innkeeper.caller() RETURNS text LANGUAGE sql STABLE \
+                 AS $$SELECT regexp_replace(current_setting('innkeeper.caller', true), '^.*\\|', '')$$";
+    let names = [
+        "name alice in the setting",
+        "name alice by a function",
+        "name alice behind comments",
+        "name alice inside of xml",
+        "the seal of an earlier transaction",
+        "the seal with the name of another",
+    ];
+    assert_eq!(unnoticed(plain, &names).await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attacks_succeed_where_rows_have_no_policy() {
+    let open = "ALTER POLICY innkeeper ON hostile.secrets USING (true) WITH CHECK (true)";
+    let names = [
+        "all rows",
+        "how many rows",
+        "whether there is none",
+        "divide by zero when seen",
+        "a cast in an aggregate",
+        "give a row to alice",
+        "a conflict that does nothing",
+        "delete alice's",
+        "merge over all",
+        "copy the table out",
+    ];
+    assert_eq!(unnoticed(open, &names).await, [""; 0]);
+}

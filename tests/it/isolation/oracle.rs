@@ -57,9 +57,9 @@ fn the_oracle_sees_what_it_must() {
         ("\\x7a71376b31397733", true),
         ("abababababababababababab", true),
         ("-85 -85 -85 -85 -85 -85 -85 -85", true),
-        ("SELECT 1013\0", true),
-        ("{\"n\": 1016}", true),
-        ("SELECT 3\0 of mallory 10130 a1013", false),
+        ("SELECT 811\0", true),
+        ("{\"n\": 814}", true),
+        ("SELECT 3\0 of mallory 8110 a811", false),
     ] {
         assert_eq!(forbidden.leak(answer.as_bytes(), true).is_some(), seen, "{answer}");
     }
