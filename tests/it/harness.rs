@@ -6,6 +6,8 @@ mod key_server;
 mod process;
 mod proxy;
 mod raw;
+mod tap;
+mod wire;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,6 +28,8 @@ pub use key_server::{KeyAnswer, KeyServer};
 pub use process::{Finished, HostProcess};
 pub use proxy::Proxy;
 pub use raw::Raw;
+pub use tap::Tap;
+pub use wire::{Reply, Wire};
 
 /// What tokens are signed with in all tests.
 pub const SECRET: &str = "a-secret-for-tests-only";
@@ -233,4 +237,11 @@ impl As for RequestBuilder {
     fn by(self, user: &str) -> Self {
         self.bearer_auth(token(user))
     }
+}
+
+/// Says what was measured, also when the test is good: the test runner keeps
+/// what `println` prints to itself.
+pub fn report(line: &str) {
+    use std::io::Write;
+    writeln!(std::io::stderr(), "    {line}").expect("a standard error");
 }

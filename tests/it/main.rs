@@ -11,6 +11,7 @@ mod database;
 mod front;
 mod guests;
 mod identity;
+mod isolation;
 mod load;
 mod logs;
 mod sql;

@@ -36,6 +36,9 @@ const BATCH_STEPS: usize = 64;
 /// Time for one try at preparing a module's schema: migrations may have to
 /// rewrite a table.
 const PREPARE_TIME: Duration = Duration::from_secs(60);
+/// How long a look at the database waits for a connection, at most. Longer, and a
+/// lost database is noticed late; shorter, and a busy one is not looked at.
+const LOOK_WAIT: Duration = Duration::from_secs(2);
 
 /// Why a statement gave no rows.
 #[derive(Debug, thiserror::Error)]
@@ -244,7 +247,10 @@ impl Store {
 
     /// Looks whether a prepared database is still there, and notes the answer.
     pub async fn look(&self) -> Readiness {
-        let answer = tokio::time::timeout(self.caps.time, self.backend.ping()).await;
+        // A full pool has to be told from a database that does not answer, so the
+        // wait for a connection is the shorter one.
+        let until = Instant::now() + LOOK_WAIT.min(self.caps.time / 2);
+        let answer = tokio::time::timeout(self.caps.time, self.backend.ping(until)).await;
         let now = match answer.unwrap_or(Err(SqlError::Timeout)) {
             Ok(()) => Readiness::Up,
             // A full pool is a busy database, not a lost one.

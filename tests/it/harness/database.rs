@@ -3,9 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use reqwest::Url;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
+
+use super::proxy::target;
+use super::wire::Wire;
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +98,18 @@ impl TestDatabase {
         rows.expect("a statement that works")
     }
 
+    /// A session past the host, as the administrator.
+    pub async fn admin(&self) -> Wire {
+        let url = Url::parse(&self.url).expect("a URL");
+        self.login(url.username(), url.password().unwrap_or_default()).await.expect("the administrator logs in")
+    }
+
+    /// A session past the host, as any role.
+    pub async fn login(&self, role: &str, password: &str) -> std::io::Result<Wire> {
+        let url = Url::parse(&self.url).expect("a URL");
+        Wire::connect(&target(&self.url), url.path().trim_start_matches('/'), role, password).await
+    }
+
     /// A connection past the host, to look and to meddle.
     pub async fn pool(&self) -> PgPool {
         PgPool::connect(&self.url).await.expect("a connection")
@@ -105,14 +121,31 @@ async fn admin(statement: &str) {
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.expect("an administrator's right");
 }
 
+/// Drops a database, and the modules' roles with it: they are the server's, and
+/// are named after the database's number.
+async fn remove(name: &str) {
+    let mut connection = PgConnection::connect(&server()).await.expect("the test server answers");
+    let roles = format!(
+        "SELECT rolname::text FROM pg_roles WHERE rolname LIKE \
+         (SELECT 'innkeeper\\_' || oid || '\\_%' FROM pg_database WHERE datname = '{name}')"
+    );
+    let roles = sqlx::raw_sql(AssertSqlSafe(roles)).fetch_all(&mut connection).await.expect("roles");
+    let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+    sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await.expect("an administrator's right");
+    for role in roles {
+        let drop = format!("DROP ROLE \"{}\"", role.get::<String, _>(0));
+        sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await.expect("nothing depends on it");
+    }
+}
+
 impl Drop for Kind {
     fn drop(&mut self) {
         let Self::Postgres { name } = self else { return };
-        let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+        let name = name.clone();
         // A runtime of its own, because this may run while another one ends.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(admin(&statement));
+            runtime.block_on(remove(&name));
         });
         let _ = dropped.join();
     }

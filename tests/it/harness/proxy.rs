@@ -57,7 +57,7 @@ impl Proxy {
     }
 }
 
-fn target(url: &str) -> String {
+pub(super) fn target(url: &str) -> String {
     let authority = url.split("://").nth(1).expect("a URL").split(['/', '?']).next().expect("an authority");
     authority.rsplit('@').next().expect("a host").to_owned()
 }

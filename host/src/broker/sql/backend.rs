@@ -79,8 +79,8 @@ pub trait Backend: Send + Sync + 'static {
     /// the connection is clean again, or closed.
     async fn run(&self, request: &Request<'_>, caps: &Caps) -> Result<Vec<Rows>, SqlError>;
 
-    /// Whether the database answers.
-    async fn ping(&self) -> Result<(), SqlError>;
+    /// Whether the database answers; `Busy` when no connection is free until then.
+    async fn ping(&self, until: Instant) -> Result<(), SqlError>;
 }
 
 /// Which dialect a configured database speaks.

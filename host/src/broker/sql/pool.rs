@@ -5,6 +5,7 @@
 //! that was not given back clean is closed: nothing of one call is left for
 //! the next.
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -41,11 +42,13 @@ impl<O: Open> managed::Manager for Manager<O> {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<Self::Type, Self::Error> {
+        turn_came();
         let timed_out = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
         tokio::time::timeout(CONNECT_TIME, self.0.open()).await.unwrap_or_else(timed_out)
     }
 
     async fn recycle(&self, session: &mut Self::Type, metrics: &Metrics) -> RecycleResult<Self::Error> {
+        turn_came();
         if metrics.age() > LIFETIME {
             return Err(RecycleError::message("old"));
         }
@@ -54,6 +57,16 @@ impl<O: Open> managed::Manager for Manager<O> {
         }
         Ok(())
     }
+}
+
+tokio::task_local! {
+    /// Whether the wait for a connection has got as far as the database.
+    static TURN: Cell<bool>;
+}
+
+fn turn_came() {
+    // Whoever asks the pool past `lease` does not want to know.
+    let _ = TURN.try_with(|turn| turn.set(true));
 }
 
 pub(super) struct Pool<O: Open>(managed::Pool<Manager<O>>);
@@ -78,14 +91,16 @@ impl<O: Open> Pool<O> {
 
     /// A connection, or `Busy` when none comes free in time.
     pub(super) async fn lease(&self, until: Instant) -> Result<Lease<O>, SqlError> {
-        let taken = tokio::time::timeout_at(until.into(), self.0.get()).await;
+        let wait = async { (tokio::time::timeout_at(until.into(), self.0.get()).await, TURN.with(Cell::get)) };
+        let (taken, had_its_turn) = TURN.scope(Cell::new(false), wait).await;
         match taken {
             Ok(Ok(object)) => Ok(Lease { object: Some(object), clean: true }),
             Ok(Err(managed::PoolError::Backend(error))) => Err(SqlError::Unavailable(Some(error.into()))),
             Ok(Err(error)) => Err(SqlError::Unavailable(Some(error.to_string().into()))),
-            Err(_) if self.0.status().available == 0 && self.0.status().size >= self.0.status().max_size => {
-                Err(SqlError::Busy)
-            }
+            // All that time others had the connections, which says nothing against
+            // the database. How full the pool is now would not tell: connections
+            // whose calls were cut off are being replaced.
+            Err(_) if !had_its_turn => Err(SqlError::Busy),
             Err(_) => Err(SqlError::Unavailable(None)),
         }
     }

@@ -293,12 +293,12 @@ impl Backend for Postgres {
         Err(error)
     }
 
-    async fn ping(&self) -> Result<(), SqlError> {
+    async fn ping(&self, until: Instant) -> Result<(), SqlError> {
         let Ok(access) = self.access() else {
             let mut owner = self.owner.connect().await.map_err(unavailable)?;
             return owner.ping().await.map_err(unavailable);
         };
-        let mut lease = access.pool.lease(Instant::now() + Duration::from_secs(2)).await?;
+        let mut lease = access.pool.lease(until).await?;
         let session = lease.work();
         match &access.login {
             // As a call begins, because the key may be another one by now.

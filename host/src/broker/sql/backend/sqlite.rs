@@ -120,8 +120,8 @@ impl Backend for Sqlite {
         result
     }
 
-    async fn ping(&self) -> Result<(), SqlError> {
-        let mut lease = self.lease().await?;
+    async fn ping(&self, until: Instant) -> Result<(), SqlError> {
+        let mut lease = self.pool.lease(until).await?;
         lease.work().ping().await.map_err(sql_error)?;
         lease.clean();
         Ok(())

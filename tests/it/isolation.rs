@@ -1,0 +1,17 @@
+//! Nobody reads, changes or counts another caller's rows: the proof, by attack.
+//!
+//! Every attack runs in two worlds. In one, alice has rows; in the other, carol
+//! has as many. Their marker may stand nowhere in what the attacker is told, their
+//! rows stay what they are, and what happens in both worlds must be the same.
+
+mod attacks;
+mod declared;
+mod direct;
+mod generator;
+mod guarded;
+mod model;
+mod oracle;
+mod random;
+mod time;
+mod turns;
+mod world;

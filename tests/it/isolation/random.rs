@@ -1,0 +1,127 @@
+//! Random hostile statements in mallory's transaction, and some through the host.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+
+use super::generator::Generator;
+use super::world::{World, served, settle};
+use crate::harness::{As, Reply, Wire, report};
+
+/// Statements of one message. More would fill the sockets' buffers while nobody
+/// reads; fewer, and round trips take the time.
+const AT_ONCE: usize = 20;
+/// How many go through the host as well, which is slower.
+const THROUGH_THE_HOST: usize = 1_000;
+
+/// The seed that the environment names, or another one each time.
+pub(super) fn seed() -> u64 {
+    let named = std::env::var("INNKEEPER_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    named.unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        now.as_secs() ^ u64::from(now.subsec_nanos())
+    })
+}
+
+fn statements() -> usize {
+    let named = std::env::var("INNKEEPER_HOSTILE_STATEMENTS").ok().and_then(|number| number.parse().ok());
+    named.unwrap_or(20_000)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_statements_past_the_host_meet_no_rows_of_others() {
+    let (seed, statements) = (seed(), statements());
+    let (mut alices, mut carols) = tokio::join!(World::new(true), World::new(false));
+    let (beside_alice, beside_carol) =
+        tokio::join!(attack(&mut alices, seed, statements), attack(&mut carols, seed, statements));
+    let mut wrong: Vec<&String> = beside_alice.wrong.iter().chain(&beside_carol.wrong).collect();
+    let different = beside_alice.shapes.iter().zip(&beside_carol.shapes).filter(|(alice, carol)| alice != carol);
+    let different: Vec<String> =
+        different.map(|(alice, carol)| format!("{alice:?} beside alice, {carol:?} beside carol")).collect();
+    wrong.extend(&different);
+    let ran = beside_alice.codes.get("none").copied().unwrap_or_default();
+    report(&format!(
+        "{statements} random statements past the host, seed {seed}: {ran} ran, {} kinds of errors, {} in which rows of others mattered",
+        beside_alice.codes.len() - 1,
+        wrong.len()
+    ));
+    assert!(ran > statements / 5, "hardly any statement is one: {:?}", beside_alice.codes);
+    assert!(wrong.is_empty(), "INNKEEPER_TEST_SEED={seed}\n{wrong:#?}");
+}
+
+#[derive(Default)]
+struct Outcome {
+    shapes: Vec<(String, Vec<String>)>,
+    codes: BTreeMap<String, usize>,
+    wrong: Vec<String>,
+}
+
+async fn attack(world: &mut World, seed: u64, statements: usize) -> Outcome {
+    let mut generator = Generator::new(seed);
+    let mut session = world.session().await;
+    let mut outcome = Outcome::default();
+    for _ in 0..statements.div_ceil(AT_ONCE) {
+        let templates: Vec<String> = (0..AT_ONCE).map(|_| generator.statement()).collect();
+        let seal = seal(world, &mut session).await;
+        let texts: Vec<String> = templates.iter().map(|text| world.fill(text, session.pid, &seal)).collect();
+        let enter = world.enter("mallory", session.pid);
+        // A lost session loses the rest of the message, in both worlds alike.
+        let replies = session.in_transactions(&enter, &texts, "ROLLBACK").await.unwrap_or_default();
+        for (template, reply) in templates.into_iter().zip(&replies) {
+            if let Some(leak) = world.forbidden.leak(&reply.bytes, true) {
+                outcome.wrong.push(format!("{leak}: {template}"));
+            }
+            *outcome.codes.entry(reply.error().unwrap_or_else(|| "none".to_owned())).or_default() += 1;
+            outcome.shapes.push((template, shape(reply)));
+        }
+        outcome.wrong.extend(afterwards(world, &mut session).await);
+        if settle(&mut session).await.is_err() {
+            session = world.session().await;
+        }
+    }
+    outcome
+}
+
+/// A seal is a number too large in one world, and none in the other.
+fn shape(reply: &Reply) -> Vec<String> {
+    reply.shape().into_iter().map(|part| part.replace("22003", "22P02")).collect()
+}
+
+async fn seal(world: &World, session: &mut Wire) -> String {
+    let read = format!("{}; SELECT current_setting('innkeeper.caller'); COMMIT", world.enter("alice", session.pid));
+    session.simple(&read).await.expect("an answer").cells().pop().expect("a seal")
+}
+
+async fn afterwards(world: &mut World, session: &mut Wire) -> Vec<String> {
+    let mut wrong = Vec::from_iter(world.damage().await);
+    let _ = session.simple("ROLLBACK").await;
+    let rows =
+        session.simple("SELECT owner, body FROM hostile.secrets").await.as_ref().map_or(0, |reply| reply.cells().len());
+    if rows > 0 {
+        wrong.push(format!("{rows} cells without a token"));
+    }
+    wrong
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_statements_through_the_host_meet_no_rows_of_others() {
+    let seed = seed();
+    let mut world = World::new(true).await;
+    let host = served(&world, world.database.url()).await;
+    let mut generator = Generator::new(seed);
+    let mut ran = 0;
+    for n in 0..THROUGH_THE_HOST {
+        let text = world.fill(&generator.statement(), 1, "00");
+        let answer = host.post("/texts", &json!([text])).by("mallory").send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "INNKEEPER_TEST_SEED={seed} {text}");
+        let body = answer.bytes().await.expect("a body");
+        assert_eq!(world.forbidden.leak(&body, true), None, "INNKEEPER_TEST_SEED={seed} {text}");
+        ran += usize::from(!String::from_utf8_lossy(&body).contains("error"));
+        if n % 50 == 49 {
+            assert_eq!(world.damage().await, None, "INNKEEPER_TEST_SEED={seed} {text}");
+        }
+    }
+    report(&format!("{THROUGH_THE_HOST} random statements through the host, seed {seed}: {ran} ran"));
+    assert!(ran > 50, "hardly any statement is one");
+}
