@@ -1,7 +1,9 @@
 //! The command line, by the real binary: exit codes, and sentences that say
 //! what to do.
 
-use crate::harness::{As, Database, Finished, HostProcess, Setup, TestDatabase, guest};
+use std::os::unix::fs::PermissionsExt;
+
+use crate::harness::{As, Database, Finished, HostProcess, Setup, TestDatabase, binary, guest};
 
 const EX_UNAVAILABLE: i32 = 69;
 const EX_CONFIG: i32 = 78;
@@ -167,4 +169,18 @@ async fn development_prints_a_token_and_lines_that_work() {
         client.get(host.url("/api/alice/tasks")).bearer_auth(again.stdout.trim()).send().await.expect("an answer");
     assert_eq!(list.status(), 200);
     assert_eq!(host.stop().await.status.code(), Some(0));
+}
+
+/// Where users have groups of their own, new directories are the group's to
+/// write to; the cache must not be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generous_umask_does_not_open_the_cache() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut shell = tokio::process::Command::new("sh");
+    shell.args(["-c", "umask 002 && exec \"$0\" token --user alice"]).arg(binary()).env_clear();
+    shell.env("INNKEEPER_DEV", "1").env("XDG_CACHE_HOME", dir.path());
+    let output = shell.output().await.expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let made = std::fs::metadata(dir.path().join("innkeeper")).expect("the cache");
+    assert_eq!(made.permissions().mode() & 0o777, 0o700);
 }

@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 pub use collector::{Collector, Seen};
 pub use database::{Database, TestDatabase};
 pub use key_server::{KeyAnswer, KeyServer};
-pub use process::{Finished, HostProcess};
+pub use process::{Finished, HostProcess, binary};
 pub use proxy::Proxy;
 pub use raw::Raw;
 pub use tap::Tap;

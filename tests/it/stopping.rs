@@ -116,3 +116,17 @@ async fn a_stopping_host_takes_no_new_connections_and_waits_for_nobody_idle() {
     assert_eq!(host.wait().await.status.code(), Some(0));
     assert!(asked.elapsed() < Duration::from_secs(12), "{:?}", asked.elapsed());
 }
+
+/// A rollout may be taken back while modules are still being compiled.
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_counts_while_modules_are_loaded() {
+    let cache = tempfile::tempdir().expect("a directory");
+    let (cache, module) = (cache.path().join("compiled").display().to_string(), guest("todo").display().to_string());
+    // Nothing is compiled yet, and this build of the compiler takes seconds.
+    let vars = [("INNKEEPER_CACHE_DIR", &*cache), ("INNKEEPER_MODULE", &*module)];
+    let host = HostProcess::start(&vars, "/health/live").await;
+    let asked = Instant::now();
+    let finished = host.stop().await;
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    assert!(asked.elapsed() < Duration::from_secs(5), "it took {:?}", asked.elapsed());
+}

@@ -51,6 +51,22 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
     assert!(connection.rest(Duration::from_secs(5)).await.is_some(), "it waits for the rest");
 }
 
+/// Room is taken by what has arrived. Counted by what was promised, a hundred
+/// heads would shut out every body.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_promise_of_a_large_body_costs_nobody_anything() {
+    let host = misbehave().await;
+    let mut promises = Vec::new();
+    for _ in 0..100 {
+        let mut connection = Raw::connect(host.address).await;
+        let head = format!("POST /behave HTTP/1.1\r\nhost: a\r\ncontent-length: {MIB}\r\n\r\na");
+        connection.send(head).await.expect("sent");
+        promises.push(connection);
+    }
+    let answer = host.request(Method::POST, "/behave").body(vec![b'a'; MIB]).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn heads_are_bounded() {
     let host = misbehave().await;
