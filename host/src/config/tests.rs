@@ -24,7 +24,7 @@ fn the_environment_alone_configures_the_default_module() {
     assert_eq!(config.modules.len(), 1);
     assert_eq!(config.modules[0].name, "my-notes");
     assert_eq!(config.modules[0].route, "/");
-    assert!(config.modules[0].grants.sql);
+    assert!(config.modules[0].grants.sql.is_some());
     assert!(matches!(config.database.kind, DatabaseKind::Sqlite(path) if path.ends_with("innkeeper.db")));
 }
 

@@ -97,7 +97,10 @@ async fn look(
     };
     let mut found: BTreeMap<String, Table> =
         rows.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(unreachable)?;
-    let policies = "SELECT tablename::text, policyname::text, coalesce(qual, ''), coalesce(with_check, '') \
+    // One that is for some roles or statements only, or restrictive, is not ours
+    // whatever it says: its clauses read as none.
+    let policies = "SELECT tablename::text, policyname::text, coalesce(qual, ''), \
+                    CASE WHEN permissive = 'PERMISSIVE' AND cmd = 'ALL' AND roles = '{public}' THEN coalesce(with_check, '') ELSE '' END \
                     FROM pg_policies WHERE schemaname = $1";
     for row in fetch_rows(connection, policies, &[schema]).await? {
         let read = || {
