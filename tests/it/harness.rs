@@ -1,5 +1,6 @@
 //! A host for one test: own port, own database, own cache of nothing.
 
+mod bouncer;
 mod database;
 mod process;
 mod proxy;
@@ -20,6 +21,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+pub use bouncer::Bouncer;
 pub use database::{Database, TestDatabase};
 pub use process::{Finished, HostProcess};
 pub use proxy::Proxy;
