@@ -229,3 +229,23 @@ async fn a_guard_that_was_taken_away_is_back_at_the_next_start() {
         assert_eq!(admin.simple(state).await.expect("a row").cells(), ["t", "ALL", "PERMISSIVE", "t", "f"], "{away}");
     }
 }
+
+/// The server follows a foreign key past every policy: `UPDATE people SET name =
+/// 'mallory'` would make alice's rows his.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_key_by_which_rows_change_hands_is_refused() {
+    let (_, database) = hostile().start().await.stop().await;
+    let people = "CREATE TABLE hostile.people (name text PRIMARY KEY)";
+    database.meddle("hostile", people).await;
+    for action in ["ON UPDATE CASCADE", "ON DELETE CASCADE", "ON UPDATE SET NULL", "ON DELETE SET DEFAULT"] {
+        let key = format!("ALTER TABLE secrets ADD CONSTRAINT known FOREIGN KEY (owner) REFERENCES people {action}");
+        database.meddle("hostile", &key).await;
+        let error = refused(hostile().start_with(database.clone()).await);
+        assert!(error.contains("the foreign key `known` lets whoever changes `people`"), "{action}: {error}");
+        database.meddle("hostile", "ALTER TABLE secrets DROP CONSTRAINT known").await;
+    }
+    // Which changes nothing, and so gives nothing away but that the name is known.
+    database.meddle("hostile", "ALTER TABLE secrets ADD FOREIGN KEY (owner) REFERENCES people").await;
+    database.meddle("hostile", "INSERT INTO people VALUES ('alice'), ('mallory')").await;
+    keeps_apart(&hostile().start_with(database).await.expect("the host starts")).await;
+}
