@@ -1,5 +1,6 @@
 //! A host for one test: own port, own database, own cache of nothing.
 
+mod bouncer;
 mod collector;
 mod database;
 mod key_server;
@@ -22,6 +23,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+pub use bouncer::Bouncer;
 pub use collector::{Collector, Seen};
 pub use database::{Database, TestDatabase};
 pub use key_server::{KeyAnswer, KeyServer};

@@ -14,6 +14,18 @@ pub(crate) fn find_on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
+/// PgBouncer, on the PATH or where Debian puts it; installs it where that is
+/// possible.
+pub(crate) fn pgbouncer() -> Result<PathBuf> {
+    const DEBIAN: &str = "/usr/sbin/pgbouncer";
+    let find = || find_on_path("pgbouncer").or_else(|| Some(PathBuf::from(DEBIAN)).filter(|file| file.is_file()));
+    if let Some(file) = find() {
+        return Ok(file);
+    }
+    install_package("pgbouncer", "there is no PgBouncer here")?;
+    find().with_context(|| format!("there is still no {DEBIAN}"))
+}
+
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

@@ -4,6 +4,7 @@
 mod summary;
 
 use crate::{
+    machine,
     postgres::{self, Cluster, Durability},
     process::{self, Job},
     workspace,
@@ -40,11 +41,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             (None, None)
         }
     };
+    let bouncer = machine::pgbouncer().map_err(|reason| {
+        summary.skip(&format!("everything through PgBouncer: {reason:#}"));
+    });
+    process::still_wanted()?;
     for (name, mut command) in parts()? {
         if let Some(filter) = &args.filter {
             command.args(["--", filter]);
         }
         environment(&mut command, url.as_deref());
+        if let Ok(file) = &bouncer {
+            command.env("INNKEEPER_TEST_PGBOUNCER", file);
+        }
         summary.add(name, stream(&mut command)?);
     }
 

@@ -73,7 +73,7 @@ async fn slow_statements_end_at_their_time_and_stop_no_other_module() {
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     // Two processors, and four backends that want them for themselves.
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     let tasks: Value =
         host.get("/api/ada/tasks").by("ada").send().await.expect("an answer").json().await.expect("JSON");
     assert_eq!(tasks.as_array().map(Vec::len), Some(20));

@@ -63,6 +63,19 @@ pub enum MigrationError {
         /// Which column.
         column: String,
     },
+    /// Rows would change hands with rows that are nobody's in particular.
+    #[error(
+        "the foreign key `{key}` lets whoever changes `{parent}` change whose the rows of `{table}` are; declare \
+         `{parent}` as owned by the column that it refers to, or leave its ON UPDATE and ON DELETE out"
+    )]
+    Handover {
+        /// Its name.
+        key: String,
+        /// The table whose rows have owners.
+        table: String,
+        /// The table that it refers to.
+        parent: String,
+    },
     /// The database user may not do what the host has to do.
     #[error("{what}: {reason}; run as an administrator: {remedy}")]
     Forbidden {

@@ -264,7 +264,11 @@ impl Backend for Postgres {
         let mut lease = self.lease(&access).await?;
         let text = AssertSqlSafe(statement.sql()).into_sql_str();
         let connection = &mut lease.work().connection;
-        let prepared = connection.prepare(text).await.map_err(|error| sql_error(error).while_preparing())?;
+        let prepared = match self.config.pooled {
+            true => connect::prepare_apart(connection, text).await,
+            false => connection.prepare(text).await,
+        };
+        let prepared = prepared.map_err(|error| sql_error(error).while_preparing())?;
         lease.clean();
         let params = match prepared.parameters() {
             Some(Either::Left(types)) => {

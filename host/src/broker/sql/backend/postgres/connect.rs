@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row, Transaction};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgStatement};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row, SqlStr, Transaction};
 
 use super::caller::{Clock, Key};
 use crate::broker::sql::pool::Open;
@@ -104,6 +104,20 @@ fn check(row: &PgRow, role: &str) -> Result<(), sqlx::Error> {
 fn number<T: std::str::FromStr>(row: &PgRow, column: usize) -> Result<T, sqlx::Error> {
     let text: String = row.try_get(column)?;
     text.parse().map_err(|_| sqlx::Error::Protocol(format!("`{text}` is not a number")))
+}
+
+/// Prepares a statement and leaves none behind. The driver names each, and behind
+/// a pooler the name would stay on a backend where the next session, or another
+/// replica, comes to the same one.
+pub(super) async fn prepare_apart(connection: &mut PgConnection, text: SqlStr) -> Result<PgStatement, sqlx::Error> {
+    const FORGET: &str = "DEALLOCATE ALL";
+    // One transaction is on one backend. It may have names already: of somebody
+    // who was cut off here.
+    let mut transaction = connection.begin_with(AssertSqlSafe(format!("BEGIN; {FORGET}"))).await?;
+    let prepared = (&mut *transaction).prepare(text).await?;
+    transaction.execute(sqlx::raw_sql(FORGET)).await?;
+    transaction.rollback().await?;
+    Ok(prepared)
 }
 
 impl PgOpen {

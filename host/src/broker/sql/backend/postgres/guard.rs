@@ -38,6 +38,7 @@ pub(super) async fn guard(
     role: &str,
     schema: &Schema,
 ) -> Result<bool, MigrationError> {
+    check_handovers(connection, name, schema).await?;
     let found = look(connection, name, role).await?;
     for (table, state) in &found {
         if schema.tables.contains(table) && !state.granted {
@@ -97,7 +98,10 @@ async fn look(
     };
     let mut found: BTreeMap<String, Table> =
         rows.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(unreachable)?;
-    let policies = "SELECT tablename::text, policyname::text, coalesce(qual, ''), coalesce(with_check, '') \
+    // One that is for some roles or statements only, or restrictive, is not ours
+    // whatever it says: its clauses read as none.
+    let policies = "SELECT tablename::text, policyname::text, coalesce(qual, ''), \
+                    CASE WHEN permissive = 'PERMISSIVE' AND cmd = 'ALL' AND roles = '{public}' THEN coalesce(with_check, '') ELSE '' END \
                     FROM pg_policies WHERE schemaname = $1";
     for row in fetch_rows(connection, policies, &[schema]).await? {
         let read = || {
@@ -144,6 +148,28 @@ async fn own(
     }
     if !(state.enabled && state.forced) {
         force(connection, schema, table).await?;
+    }
+    Ok(())
+}
+
+/// Refuses a foreign key that changes the owner of rows, or ends them, when a row
+/// of another table changes: the server does that past every policy. Where the
+/// other table's rows have the same owner, only he can.
+async fn check_handovers(connection: &mut PgConnection, name: &str, schema: &Schema) -> Result<(), MigrationError> {
+    let keys = "SELECT k.conname::text, c.relname::text, a.attname::text, p.relname::text, b.attname::text \
+                FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class p ON p.oid = k.confrelid \
+                CROSS JOIN LATERAL unnest(k.conkey, k.confkey) AS pair(child, parent) \
+                JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = pair.child \
+                JOIN pg_attribute b ON b.attrelid = p.oid AND b.attnum = pair.parent \
+                WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND k.contype = 'f' \
+                AND (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd'))";
+    let owns = |table: &str, column: &str| schema.owned.iter().any(|(owned, owner)| owned == table && owner == column);
+    for row in fetch_rows(connection, keys, &[name]).await? {
+        let read = |column| row.try_get::<String, _>(column).map_err(unreachable);
+        let (key, table, parent) = (read(0)?, read(1)?, read(3)?);
+        if owns(&table, &read(2)?) && !owns(&parent, &read(4)?) {
+            return Err(MigrationError::Handover { key, table, parent });
+        }
     }
     Ok(())
 }
