@@ -19,7 +19,7 @@ pub mod value;
 pub mod watcher;
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
@@ -39,6 +39,10 @@ const PREPARE_TIME: Duration = Duration::from_secs(60);
 /// How long a look at the database waits for a connection, at most. Longer, and a
 /// lost database is noticed late; shorter, and a busy one is not looked at.
 const LOOK_WAIT: Duration = Duration::from_secs(2);
+/// A database that refuses is lost at once; one that says nothing for so long is.
+/// Longer, and requests wait for nothing; shorter, and the load of one module
+/// makes the whole host unready.
+const SILENCE: Duration = Duration::from_secs(4);
 
 /// Why a statement gave no rows.
 #[derive(Debug, thiserror::Error)]
@@ -168,6 +172,7 @@ pub struct Store {
     caps: Caps,
     state: watch::Sender<Readiness>,
     alarm: Notify,
+    silent_since: Mutex<Option<Instant>>,
 }
 
 /// Whether a module's database can be used.
@@ -203,7 +208,16 @@ impl Store {
     pub fn new(backend: Box<dyn Backend>, statements: Vec<Statement>, schema: Schema, caps: Caps) -> Self {
         let statements = statements.into_iter().map(|s| (Arc::clone(&s.name), Arc::new(s))).collect();
         let (state, _) = watch::channel(Readiness::Down("not reached yet".into()));
-        Self { backend, statements, schema, texts: text::Texts::default(), caps, state, alarm: Notify::new() }
+        Self {
+            backend,
+            statements,
+            schema,
+            texts: text::Texts::default(),
+            caps,
+            state,
+            alarm: Notify::new(),
+            silent_since: Mutex::default(),
+        }
     }
 
     /// Runs what is missing of the migrations, and prepares every statement, so
@@ -251,14 +265,26 @@ impl Store {
         // wait for a connection is the shorter one.
         let until = Instant::now() + LOOK_WAIT.min(self.caps.time / 2);
         let answer = tokio::time::timeout(self.caps.time, self.backend.ping(until)).await;
-        let now = match answer.unwrap_or(Err(SqlError::Timeout)) {
+        let answer = answer.unwrap_or(Err(SqlError::Timeout));
+        let silent = matches!(answer, Err(SqlError::Timeout | SqlError::Unavailable(None)));
+        let now = match answer {
             Ok(()) => Readiness::Up,
             // A full pool is a busy database, not a lost one.
             Err(SqlError::Busy) => self.readiness(),
+            Err(_) if silent && self.silence() < SILENCE => self.readiness(),
             Err(error) => Readiness::Down(crate::fault::chain(&error).into()),
         };
+        if !silent {
+            *self.silent_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         self.state.send_if_modified(|state| std::mem::replace(state, now.clone()) != now);
         now
+    }
+
+    /// For how long the looks have met silence, this one included.
+    fn silence(&self) -> Duration {
+        let mut since = self.silent_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.get_or_insert_with(Instant::now).elapsed()
     }
 
     /// Resolves when a call could not reach the database: time for a look.

@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::io::ErrorKind::TimedOut;
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, Object, RecycleError, RecycleResult};
@@ -43,7 +44,7 @@ impl<O: Open> managed::Manager for Manager<O> {
 
     async fn create(&self) -> Result<Self::Type, Self::Error> {
         turn_came();
-        let timed_out = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+        let timed_out = |_| Err(sqlx::Error::Io(TimedOut.into()));
         tokio::time::timeout(CONNECT_TIME, self.0.open()).await.unwrap_or_else(timed_out)
     }
 
@@ -95,6 +96,9 @@ impl<O: Open> Pool<O> {
         let (taken, had_its_turn) = TURN.scope(Cell::new(false), wait).await;
         match taken {
             Ok(Ok(object)) => Ok(Lease { object: Some(object), clean: true }),
+            Ok(Err(managed::PoolError::Backend(sqlx::Error::Io(error)))) if error.kind() == TimedOut => {
+                Err(SqlError::Unavailable(None))
+            }
             Ok(Err(managed::PoolError::Backend(error))) => Err(SqlError::Unavailable(Some(error.into()))),
             Ok(Err(error)) => Err(SqlError::Unavailable(Some(error.to_string().into()))),
             // All that time others had the connections, which says nothing against
