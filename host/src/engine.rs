@@ -93,6 +93,7 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .linear_memory_keep_resident(512 << 10)
         .table_keep_resident(64 << 10)
         .async_stack_keep_resident(32 << 10)
+        .pagemap_scan(wasmtime::Enabled::Auto)
         .max_unused_warm_slots(instances)
         .decommit_batch_size(32);
     pool
