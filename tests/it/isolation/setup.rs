@@ -249,3 +249,21 @@ async fn a_foreign_key_by_which_rows_change_hands_is_refused() {
     database.meddle("hostile", "INSERT INTO people VALUES ('alice'), ('mallory')").await;
     keeps_apart(&hostile().start_with(database).await.expect("the host starts")).await;
 }
+
+/// `CREATE TABLE IF NOT EXISTS` would take the table over, with a grant on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_of_somebody_else_is_not_taken_over() {
+    let database = TestDatabase::create(Database::Postgres).await;
+    let mut admin = database.admin().await;
+    for text in ["CREATE SCHEMA hostile", "CREATE TABLE hostile.accounts (password text)"] {
+        assert_eq!(admin.simple(text).await.expect("an answer").error(), None);
+    }
+    let error = refused(hostile().start_with(database.clone()).await);
+    assert!(
+        error.contains("the schema `hostile` has the table `accounts`") && error.contains("another name"),
+        "{error}"
+    );
+    // As an administrator makes it for a user who may not.
+    admin.simple("DROP TABLE hostile.accounts").await.expect("an answer");
+    keeps_apart(&hostile().start_with(database).await.expect("the host starts")).await;
+}
