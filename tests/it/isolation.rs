@@ -3,6 +3,9 @@
 //! Every attack runs in two worlds. In one, alice has rows; in the other, carol
 //! has as many. Their marker may stand nowhere in what the attacker is told, their
 //! rows stay what they are, and what happens in both worlds must be the same.
+//!
+//! `INNKEEPER_TEST_SEED` repeats what was random, `INNKEEPER_HOSTILE_STATEMENTS`
+//! says how many statements are (20,000).
 
 mod attacks;
 mod declared;
@@ -14,6 +17,7 @@ mod model;
 mod oracle;
 mod pooler;
 mod random;
+mod refusals;
 mod setup;
 mod time;
 mod tokens;

@@ -118,3 +118,19 @@ async fn a_role_that_is_a_member_of_another_is_not_used() {
     admin.simple(&format!("REVOKE pg_read_all_data FROM \"{role}\"")).await.expect("an answer");
     heals(&host).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_given_more_while_the_host_runs_is_no_longer_used() {
+    let host = host().await;
+    let role = role(&host).await;
+    for (given, taken) in [
+        (format!("ALTER ROLE \"{role}\" BYPASSRLS"), format!("ALTER ROLE \"{role}\" NOBYPASSRLS")),
+        (format!("GRANT pg_read_all_data TO \"{role}\""), format!("REVOKE pg_read_all_data FROM \"{role}\"")),
+    ] {
+        admin(&host, &given).await;
+        host.until("/health/ready", 503, HEALED).await;
+        assert!(!serves(&host).await, "{given}");
+        admin(&host, &taken).await;
+        heals(&host).await;
+    }
+}

@@ -63,6 +63,17 @@ pub enum MigrationError {
         /// Which column.
         column: String,
     },
+    /// The module's schema is somebody else's.
+    #[error(
+        "the schema `{schema}` has the table `{table}`, and no migration of this module was ever applied here; give the \
+         module another name, or drop what is not needed"
+    )]
+    Occupied {
+        /// Which schema.
+        schema: String,
+        /// What is in it.
+        table: String,
+    },
     /// Rows would change hands with rows that are nobody's in particular.
     #[error(
         "the foreign key `{key}` lets whoever changes `{parent}` change whose the rows of `{table}` are; declare \

@@ -113,6 +113,9 @@ impl Postgres {
         let mut transaction = owner.begin().await.map_err(unreachable)?;
         let applied = ledger::open(&mut transaction, &self.schema, &self.module).await?;
         let pending = pending(&schema.migrations, &applied)?;
+        if applied.is_empty() {
+            ledger::check_empty(&mut transaction, &self.schema).await?;
+        }
         if !pending.is_empty() {
             guard::lift(&mut transaction, &self.schema).await?;
         }
@@ -308,6 +311,9 @@ impl Backend for Postgres {
         };
         let mut lease = access.pool.lease(until).await?;
         let session = lease.work();
+        if access.login.is_some() {
+            access.pool.open().check_again(session).await.map_err(unavailable)?;
+        }
         match &access.login {
             // As a call begins, because the key may be another one by now.
             Some(login) if access.key.is_some() => {

@@ -24,6 +24,14 @@ pub(super) struct PgOpen {
     pub(super) role: Option<String>,
 }
 
+/// What the server says of a session.
+const LOOK: &str = "\
+    SELECT session_user::text, current_user::text, (rolsuper OR rolbypassrls OR rolcreaterole)::text, \
+    EXISTS (SELECT FROM pg_auth_members WHERE member = r.oid)::text, pg_backend_pid()::text, \
+    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text, \
+    pg_size_bytes(current_setting('track_activity_query_size'))::text \
+    FROM pg_roles r WHERE rolname = current_user";
+
 /// An open connection, and what the server said of itself.
 pub(super) struct Session {
     pub(super) connection: PgConnection,
@@ -50,17 +58,9 @@ impl Open for PgOpen {
         // Behind a pooler these settings would stay with a backend that the next
         // transaction may not meet; there each transaction has its own.
         let settings = if self.pooled { String::new() } else { settings("SET", self.statement_time) };
-        let look = format!(
-            "{settings} SELECT session_user::text, current_user::text, (rolsuper OR rolbypassrls OR rolcreaterole)::text, \
-             EXISTS (SELECT FROM pg_auth_members WHERE member = r.oid)::text, pg_backend_pid()::text, \
-             (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text, \
-             pg_size_bytes(current_setting('track_activity_query_size'))::text \
-             FROM pg_roles r WHERE rolname = current_user"
-        );
+        let look = format!("{settings} {LOOK}");
         let row = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(look))).await?;
-        if let Some(role) = &self.role {
-            check(&row, role)?;
-        }
+        self.check(&row)?;
         let clock = Clock { micros: number(&row, 5)?, at: Instant::now() };
         let blanks = usize::try_from(number::<i64>(&row, 6)?).unwrap_or(usize::MAX);
         Ok(Session { connection, pid: number(&row, 4)?, clock, blanks })
@@ -87,20 +87,6 @@ fn settings(set: &str, time: Duration) -> String {
     .concat()
 }
 
-/// A role that may more than it should would pass every policy by.
-fn check(row: &PgRow, role: &str) -> Result<(), sqlx::Error> {
-    let text = |column| row.try_get::<String, _>(column);
-    let powerful = text(2)? == "true" || text(3)? == "true";
-    if powerful || text(0)? != role || text(1)? != role {
-        let what = format!(
-            "the role `{role}` may more than its module: it must have neither SUPERUSER, BYPASSRLS nor CREATEROLE, \
-             and be a member of nothing"
-        );
-        return Err(sqlx::Error::Configuration(what.into()));
-    }
-    Ok(())
-}
-
 fn number<T: std::str::FromStr>(row: &PgRow, column: usize) -> Result<T, sqlx::Error> {
     let text: String = row.try_get(column)?;
     text.parse().map_err(|_| sqlx::Error::Protocol(format!("`{text}` is not a number")))
@@ -121,6 +107,27 @@ pub(super) async fn prepare_apart(connection: &mut PgConnection, text: SqlStr) -
 }
 
 impl PgOpen {
+    /// Looks again at a role that may have been given more since it logged in.
+    pub(super) async fn check_again(&self, session: &mut Session) -> Result<(), sqlx::Error> {
+        let row = session.connection.fetch_one(sqlx::raw_sql(LOOK)).await?;
+        self.check(&row)
+    }
+
+    /// A role that may more than it should would pass every policy by.
+    fn check(&self, row: &PgRow) -> Result<(), sqlx::Error> {
+        let Some(role) = &self.role else { return Ok(()) };
+        let text = |column| row.try_get::<String, _>(column);
+        let powerful = text(2)? == "true" || text(3)? == "true";
+        if powerful || text(0)? != *role || text(1)? != *role {
+            let what = format!(
+                "the role `{role}` may more than its module: it must have neither SUPERUSER, BYPASSRLS nor CREATEROLE, \
+                 and be a member of nothing"
+            );
+            return Err(sqlx::Error::Configuration(what.into()));
+        }
+        Ok(())
+    }
+
     /// Opens the transaction of one call, in one message where it can.
     pub(super) async fn begin<'s>(
         &self,

@@ -45,6 +45,21 @@ pub(super) async fn open(
     rows.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(unreachable)
 }
 
+/// A module that was never here finds its schema empty. Tables that are there
+/// already are somebody else's, and CREATE TABLE IF NOT EXISTS would take them
+/// over: the module's role is granted what its migrations name.
+pub(super) async fn check_empty(connection: &mut PgConnection, schema: &str) -> Result<(), MigrationError> {
+    let tables = "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f') \
+                  AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) ORDER BY relname LIMIT 1";
+    match fetch_optional(connection, tables, &[schema]).await? {
+        Some(row) => {
+            let table = row.try_get(0).map_err(unreachable)?;
+            Err(MigrationError::Occupied { schema: schema.to_owned(), table })
+        }
+        None => Ok(()),
+    }
+}
+
 /// Runs one statement of the host's own that the database user may not be
 /// allowed; the statement itself is then what an administrator has to run.
 pub(super) async fn host_statement(
