@@ -86,6 +86,10 @@ impl Postgres {
         Ok(Self { owner, config: config.clone(), connections, statement_time: caps.time, schema, module, access })
     }
 
+    fn is_guarded(&self) -> bool {
+        self.access.load().as_ref().is_some_and(|access| access.key.is_some())
+    }
+
     /// The way in, when the schema was set up.
     fn access(&self) -> Result<Arc<Access>, SqlError> {
         self.access.load_full().ok_or(SqlError::Unavailable(None))
@@ -251,7 +255,8 @@ impl Backend for Postgres {
     fn isolation(&self, schema: &Schema) -> &'static str {
         match self.config.isolation {
             Isolation::Trusted => "trusted",
-            Isolation::Enforced if schema.owned.is_empty() => "module-role",
+            // Rows of an older version may be guarded, too.
+            Isolation::Enforced if schema.owned.is_empty() && !self.is_guarded() => "module-role",
             Isolation::Enforced => "row-level-security",
         }
     }
