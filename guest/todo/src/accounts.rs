@@ -5,6 +5,7 @@
 //! along by a browser that its page did not mean to send.
 
 pub mod body;
+pub mod openapi;
 
 use std::time::SystemTime;
 

@@ -75,7 +75,7 @@ impl Tables {
             sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
             transaction.commit().await
         };
-        self.made.get_or_try_init(make).await.map(|()| ()).map_err(unavailable)
+        self.made.get_or_try_init(make).await.copied().map_err(unavailable)
     }
 
     /// See [`super::Tables::session`].

@@ -2,8 +2,6 @@
 //! they are missing, and otherwise looked at, for its versions and settings
 //! differ, and a table called `user` may be somebody else's altogether.
 
-use std::fmt::Write as _;
-
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use crate::broker::identity::tables::TableError;
@@ -163,34 +161,31 @@ fn missing(columns: &[Column], schema: &str) -> String {
     });
     let owner = format!("\"userId\" {user} NOT NULL REFERENCES {schema}.\"user\" (id) ON DELETE CASCADE");
     let dates = "\"createdAt\" timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP, \"updatedAt\" timestamptz NOT NULL";
-    let mut text = String::new();
     let lacks = |table: &str| !columns.iter().any(|column| column.table == table);
-    // Writing to a string does not fail.
+    let index = |table: &str| format!("CREATE INDEX \"{table}_userId_idx\" ON {schema}.\"{table}\" (\"userId\");");
+    let mut statements = Vec::new();
     if lacks("user") {
-        let _ = write!(
-            text,
+        statements.push(format!(
             "CREATE TABLE {schema}.\"user\" (id text PRIMARY KEY, name text NOT NULL, email text NOT NULL UNIQUE, \
-             \"emailVerified\" boolean NOT NULL, image text, {dates} DEFAULT CURRENT_TIMESTAMP);\n"
-        );
+             \"emailVerified\" boolean NOT NULL, image text, {dates} DEFAULT CURRENT_TIMESTAMP);"
+        ));
     }
     if lacks("session") {
-        let _ = write!(
-            text,
+        statements.push(format!(
             "CREATE TABLE {schema}.\"session\" (id text PRIMARY KEY, \"expiresAt\" timestamptz NOT NULL, \
-             token text NOT NULL UNIQUE, {dates}, \"ipAddress\" text, \"userAgent\" text, {owner});\n\
-             CREATE INDEX \"session_userId_idx\" ON {schema}.\"session\" (\"userId\");\n"
-        );
+             token text NOT NULL UNIQUE, {dates}, \"ipAddress\" text, \"userAgent\" text, {owner});"
+        ));
+        statements.push(index("session"));
     }
     if lacks("account") {
-        let _ = write!(
-            text,
+        statements.push(format!(
             "CREATE TABLE {schema}.\"account\" (id text PRIMARY KEY, \"accountId\" text NOT NULL, \
              \"providerId\" text NOT NULL, {owner}, \"accessToken\" text, \"refreshToken\" text, \"idToken\" text, \
-             \"accessTokenExpiresAt\" timestamptz, \"refreshTokenExpiresAt\" timestamptz, scope text, password text, {dates});\n\
-             CREATE INDEX \"account_userId_idx\" ON {schema}.\"account\" (\"userId\");\n"
-        );
+             \"accessTokenExpiresAt\" timestamptz, \"refreshTokenExpiresAt\" timestamptz, scope text, password text, {dates});"
+        ));
+        statements.push(index("account"));
     }
-    text
+    statements.join(" ")
 }
 
 /// A right that the database user lacks is for an administrator to give, who
@@ -202,6 +197,6 @@ fn forbidden(error: sqlx::Error, schema: &str, text: &str) -> Result<Result<Layo
     Ok(Err(TableError::Unfit(format!(
         "local accounts need Better Auth's tables, and the database user may not make them in {schema}; \
          let an administrator run this as the database user, or grant CREATE on the schema: {}",
-        text.trim().replace('\n', " ")
+        text
     ))))
 }
