@@ -74,8 +74,8 @@ async fn a_client_cannot_choose_the_address_that_it_is_limited_by() {
 async fn a_crowd_takes_no_more_than_its_share() {
     let host = local().start().await;
     register(&host, EMAIL).await;
-    let many = (0..60).map(|_| {
-        let body = json!({ "email": EMAIL, "password": PASSWORD });
+    let many = (0..60).map(|number| {
+        let body = json!({ "email": format!("u{number}@example.com"), "password": PASSWORD });
         tokio::spawn(host.post("/api/auth/login", &body).send())
     });
     let many: Vec<_> = many.collect();
@@ -91,9 +91,10 @@ async fn a_crowd_takes_no_more_than_its_share() {
         }
         *statuses.entry(answer.status().as_u16()).or_insert(0) += 1;
     }
-    assert!(statuses.keys().all(|status| [200, 429, 503].contains(status)), "{statuses:?}");
-    assert!(statuses.get(&200).is_some_and(|good| *good >= 8), "{statuses:?}");
-    assert!(statuses.get(&503).is_some_and(|sent_away| *sent_away >= 20), "{statuses:?}");
+    // Two are hashed and sixteen wait; who comes later may find a place again.
+    assert!(statuses.keys().all(|status| [401, 503].contains(status)), "{statuses:?}");
+    assert!(statuses.get(&401).is_some_and(|served| *served >= 18), "{statuses:?}");
+    assert!(statuses.get(&503).is_some_and(|sent_away| *sent_away >= 10), "{statuses:?}");
     assert!(other < Duration::from_secs(1), "{other:?}");
     assert_eq!(login(&host, EMAIL, PASSWORD).await.0, 200);
 }
