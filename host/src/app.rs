@@ -110,7 +110,7 @@ impl App {
     /// # Errors
     /// A module that can never be served as it is.
     pub async fn load(&self) -> Result<(), StartError> {
-        self.prepare_accounts().await;
+        self.front.identity.prepare_accounts().await;
         let mut routes = Vec::new();
         for module in &self.config.modules {
             let guest = registry::load(
@@ -128,16 +128,6 @@ impl App {
         }
         self.front.registry.swap(Generation::new(1, routes));
         Ok(())
-    }
-
-    /// Local accounts that cannot be used now may be later, and nothing else
-    /// depends on them.
-    async fn prepare_accounts(&self) {
-        let Some(accounts) = self.front.identity.accounts() else { return };
-        if let Err(error) = accounts.prepare().await {
-            let why = crate::fault::chain(&error);
-            tracing::warn!("nobody can register or sign in here for now: {why}");
-        }
     }
 
     /// Prepares a module's schema now if the database is there, and keeps

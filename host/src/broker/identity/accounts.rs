@@ -94,13 +94,13 @@ impl Accounts {
     }
 
     /// Makes the tables when they are missing, so that an operator hears at once
-    /// what would keep users from registering.
-    ///
-    /// # Errors
-    /// The database is away, or what is there will not do. Both are looked at
-    /// again when somebody registers or signs in.
-    pub async fn prepare(&self) -> Result<(), AccountError> {
-        self.tables.prepare().await.map_err(AccountError::from)
+    /// what would keep users from registering. It is looked at again when somebody
+    /// does; nothing else depends on it.
+    pub(super) async fn prepare(&self) {
+        if let Err(error) = self.tables.prepare().await {
+            let why = crate::fault::chain(&error);
+            tracing::warn!("nobody can register or sign in here for now: {why}");
+        }
     }
 
     /// Makes an account, and signs in to it.

@@ -156,3 +156,19 @@ impl Moment {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whoever_has_the_secret_names_a_session() {
+        let session = |names| {
+            let claims = r#"{"sub":"ada","exp":4000000000,"innkeeper_session":"one"}"#;
+            let claims: Claims = serde_json::from_str(claims).expect("claims");
+            claims.into_caller(names).expect("a caller").session
+        };
+        assert_eq!(session(Names::InTheField).as_deref(), Some("one"));
+        assert_eq!(session(Names::Subject), None);
+    }
+}
