@@ -93,7 +93,8 @@ impl App {
         let otlp = config.otlp.as_ref().map(|otlp| Otlp::start(otlp, &tasks)).transpose()?;
         let schemas = config.modules.iter().map(|module| sql::backend::schema_name(&module.name)).collect();
         let front = Arc::new(Front {
-            identity: Identity::new(&config, schemas, &tasks).map_err(StartError::Identity)?,
+            identity: Arc::new(Identity::new(&config, schemas, &tasks).map_err(StartError::Identity)?),
+            trusted_proxies: config.trusted_proxies,
             registry: Arc::new(Registry::default()),
             admission: Admission::new(config.max_in_flight),
             tracer: otlp.as_ref().map(Otlp::tracer),
@@ -109,9 +110,17 @@ impl App {
     /// # Errors
     /// A module that can never be served as it is.
     pub async fn load(&self) -> Result<(), StartError> {
+        self.front.identity.prepare_accounts().await;
         let mut routes = Vec::new();
         for module in &self.config.modules {
-            let guest = registry::load(&self.engine, &self.artifacts, module, &self.config.database).await?;
+            let guest = registry::load(
+                &self.engine,
+                &self.artifacts,
+                module,
+                &self.config.database,
+                Some(&self.front.identity),
+            )
+            .await?;
             if let Some(store) = &guest.profile.sql {
                 self.connect(&module.name, store).await?;
             }

@@ -9,12 +9,14 @@ pub mod imports {
             package innkeeper:host;
             world imports {
                 import innkeeper:backend/identity@0.1.0;
+                import innkeeper:backend/accounts@0.1.0;
                 import innkeeper:backend/sql@0.1.0;
                 import innkeeper:backend/sql-text@0.1.0;
             }
         ",
         imports: {
             // Waits for a database, so the guest's fibre must be able to yield.
+            "innkeeper:backend/accounts": async | trappable,
             "innkeeper:backend/sql": async | trappable,
             "innkeeper:backend/sql-text": async | trappable,
             default: trappable,

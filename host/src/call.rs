@@ -2,6 +2,7 @@
 
 pub mod trace;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,7 +24,24 @@ pub struct Caller {
     pub issuer: Option<String>,
     /// When the credential ends, in seconds since 1970.
     pub expires_at: u64,
+    /// The session behind the credential, which signing out ends; none for a
+    /// token that lives until it ends. No guest sees it.
+    pub session: Option<Arc<str>>,
 }
+
+/// The address that a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Client {
+    /// The address.
+    pub address: IpAddr,
+    /// Whether it is the client's own, as far as the operator says. Otherwise it
+    /// may be a proxy's, and many clients'.
+    pub own: bool,
+}
+
+/// The other end of a connection, as an extension of each of its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
 
 /// Everything that belongs to one request on its way through the host.
 #[derive(Clone, Debug)]
@@ -34,6 +52,9 @@ pub struct Call {
     pub id: Arc<str>,
     /// Who is calling; none for a request without a credential.
     pub caller: Option<Caller>,
+    /// Where the request came from, for limits; none for what the host itself
+    /// asks. No guest sees it.
+    pub client: Option<Client>,
     /// When the host gives up on the call.
     pub deadline: Instant,
     /// Where its spans belong.

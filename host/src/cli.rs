@@ -206,6 +206,7 @@ fn sign(
         issuer: config.auth.issuers.first().map(String::as_str),
         audience: config.auth.audience.as_deref(),
         lifetime,
+        session: None,
     };
     mint(secret.expose_secret().as_bytes(), &new).map_err(|error| CliError::Other(format!("cannot sign: {error}")))
 }

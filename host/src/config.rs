@@ -58,6 +58,10 @@ pub struct Config {
     pub h2c: bool,
     /// Requests at once; further ones get 503.
     pub max_in_flight: u32,
+    /// Proxies in front, each of which adds the address that it saw to
+    /// `X-Forwarded-For`. Zero: the header is not believed. More than there are:
+    /// clients choose the address that they are limited by.
+    pub trusted_proxies: u8,
     /// The database.
     pub database: Database,
     /// How callers are verified.
@@ -129,6 +133,8 @@ pub struct Auth {
     /// again. Zero: not at all, and who signs out is out at once. Longer: fewer
     /// look-ups, and a revoked session lives on for so long.
     pub session_cache: Duration,
+    /// Whether users may have accounts here, with a password.
+    pub local: bool,
 }
 
 /// One module.
@@ -153,6 +159,20 @@ pub struct ModuleConfig {
 pub struct Grants {
     /// Statements on the configured database, in a schema of its own.
     pub sql: Option<SqlGrant>,
+    /// Registering users and signing them in.
+    pub accounts: AccountsGrant,
+}
+
+/// Whether a module may register users and sign them in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccountsGrant {
+    /// Nobody thought of it: a module that asks for it is refused.
+    #[default]
+    None,
+    /// The operator said no: the module is served, and is told `disabled`.
+    Withheld,
+    /// It may, where local accounts are on.
+    Granted,
 }
 
 /// Which statements.

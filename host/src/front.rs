@@ -4,6 +4,7 @@
 //! a guest does wrong is turned into a [`Fault`] below and answered here too.
 
 pub mod admit;
+mod client;
 mod health;
 mod respond;
 mod route;
@@ -43,7 +44,9 @@ const EXPOSED: [HeaderName; 4] = [
 /// What the pipeline needs.
 pub struct Front {
     /// Who is calling.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
+    /// How many proxies in front tell the client's address.
+    pub trusted_proxies: u8,
     /// What is served.
     pub registry: Arc<Registry>,
     /// How much at once.
@@ -122,6 +125,7 @@ where
     let found = route::find(&generation, request.uri().path());
     let (route, guest) = found.ok_or_else(|| Fault::new(Blame::Caller, Code::NotFound, "Not Found"))?;
     outcome.routed(route, guest);
+    let client = client::of(&request, front.trusted_proxies);
     let (mut request, room) = front.admission.read_body(request).await?;
     // Only now: a slow sender holds a connection, and no place.
     let place = front.admission.enter()?;
@@ -130,7 +134,7 @@ where
     request.headers_mut().insert(respond::REQUEST_ID, id.1);
     let trace = outcome.span().trace();
     trace.write(request.headers_mut());
-    let call = Call { id: id.0, caller, deadline: Instant::now() + guest.profile.limits.wall, trace };
+    let call = Call { id: id.0, caller, client, deadline: Instant::now() + guest.profile.limits.wall, trace };
     Ok(dispatch::run(guest, call, request, (place, room)).await?)
 }
 

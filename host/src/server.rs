@@ -15,7 +15,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
-use tower::Service;
+use tower::{Service, ServiceExt};
+
+use crate::call::Peer;
 
 /// Connections at once. More would be file descriptors that the host lacks.
 const CONNECTIONS: usize = 4_096;
@@ -77,8 +79,12 @@ where
             () = &mut shutdown => break,
         };
         match stream {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let (service, watcher) = (service.clone(), graceful.watcher());
+                let service = service.map_request(move |mut request: Request<Incoming>| {
+                    request.extensions_mut().insert(Peer(peer.ip()));
+                    request
+                });
                 tokio::spawn(async move {
                     let _place = place;
                     connection(stream, service, options, watcher).await;

@@ -24,6 +24,9 @@ pub const LOG_DROPPED: &str = "innkeeper_guest_log_lines_dropped_total";
 
 /// Reads of Better Auth's tables, by kind: `session` or `keys`.
 pub const IDENTITY_LOOKUPS: &str = "innkeeper_identity_lookups_total";
+/// Calls of the accounts broker, by call (`register`, `login`, `sign-out`) and
+/// by outcome: many `wrong_credentials` or `too_many` are somebody who guesses.
+pub const ACCOUNT_CALLS: &str = "innkeeper_account_calls_total";
 /// Spans that the collector did not get.
 pub const SPANS_LOST: &str = "innkeeper_spans_lost_total";
 

@@ -59,6 +59,7 @@ pub fn token(user: &str) -> String {
         issuer: None,
         audience: None,
         lifetime: Duration::from_secs(600),
+        session: None,
     };
     mint(SECRET.as_bytes(), &token).expect("signed")
 }

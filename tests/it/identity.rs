@@ -1,7 +1,7 @@
 //! Credentials, from the header to the answer. A bad one is refused before a
 //! guest runs and before a database is asked.
 
-mod better_auth;
+pub(super) mod better_auth;
 mod forged;
 mod issuer;
 mod keys;

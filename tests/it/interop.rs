@@ -92,6 +92,71 @@ async fn every_credential_that_it_hands_out_is_its_user() {
     }
 }
 
+/// A registration and a login at Innkeeper, as the users of `BetterAuth` sign up.
+async fn local(host: &TestHost, call: &str, name: &str) -> (u16, Value) {
+    let body = json!({"email": better_auth::email(name), "password": better_auth::password(name), "name": name});
+    let answer = host.post(&format!("/api/auth/{call}"), &body).send().await.expect("an answer");
+    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_of_either_sign_in_at_the_other() {
+    for (innkeeper_first, ids) in [(true, None), (false, None), (false, Some("uuid")), (false, Some("serial"))] {
+        let database = TestDatabase::create(Database::Postgres).await;
+        let vars: Vec<(&str, &str)> = ids.map(|ids| ("IDS", ids)).into_iter().collect();
+        let start = || async {
+            let setup = Setup::guest("todo").on(Database::Postgres).env("AUTH_LOCAL", "1");
+            setup.start_with(database.clone()).await.expect("the host starts")
+        };
+        // Whoever comes first makes the tables, and the other finds them good.
+        let (host, auth) = match innkeeper_first {
+            true => {
+                let host = start().await;
+                assert_eq!(local(&host, "register", "early").await.0, 201);
+                (host, BetterAuth::start(&database, &vars).await)
+            }
+            false => {
+                let auth = BetterAuth::start(&database, &vars).await;
+                (start().await, auth)
+            }
+        };
+        let theirs = auth.sign_up("ada").await;
+        let (answered, session) = local(&host, "login", "ada").await;
+        assert_eq!((answered, &session["user"]["id"]), (200, &json!(theirs.id)), "{ids:?} {session}");
+        let token = session["token"].as_str().expect("a token");
+        assert_eq!(status(tasks(&host, &theirs).bearer_auth(token)).await, 200);
+        assert_eq!(local(&host, "register", "ada").await.0, 400);
+
+        let (answered, ours) = local(&host, "register", "bob").await;
+        assert_eq!(answered, 201, "{ids:?} {ours}");
+        let bob = auth.sign_in("bob").await;
+        assert_eq!(json!(bob.id), ours["user"]["id"], "{ids:?}");
+        for (what, request) in sessions(&host, &bob) {
+            assert_eq!(status(request).await, 200, "{ids:?} {what}");
+        }
+        if innkeeper_first {
+            auth.sign_in("early").await;
+        }
+        // A session of either ends at Innkeeper, and the others go on.
+        let token = ours["token"].as_str().expect("a token");
+        let out = |token: &str| status(host.post("/api/auth/logout", &json!({})).bearer_auth(token));
+        assert_eq!(out(token).await, 200);
+        assert_eq!(status(tasks(&host, &bob).bearer_auth(token)).await, 401);
+        assert_eq!(status(tasks(&host, &bob).bearer_auth(&bob.session_token)).await, 200);
+        assert_eq!(out(&bob.session_token).await, 200);
+        for (what, request) in sessions(&host, &bob) {
+            assert_eq!(status(request).await, 401, "{ids:?} {what}");
+        }
+        // One that Better Auth ends is over here, too.
+        let (_, again) = local(&host, "login", "bob").await;
+        let token = again["token"].as_str().expect("a token");
+        assert_eq!(status(tasks(&host, &bob).bearer_auth(token)).await, 200);
+        let other = auth.sign_in("bob").await;
+        auth.revoke_sessions(&other).await;
+        assert_eq!(status(tasks(&host, &bob).bearer_auth(token)).await, 401, "{ids:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_signs_out_is_out() {
     let database = TestDatabase::create(Database::Postgres).await;

@@ -66,6 +66,7 @@ async fn no_secret_reaches_the_log_at_any_level() {
         issuer: None,
         audience: None,
         lifetime: Duration::from_secs(600),
+        session: None,
     };
     let token = mint(SECRET.as_bytes(), &new).expect("signed");
     let vars = [
@@ -133,7 +134,7 @@ async fn a_failure_is_logged_once_with_its_request_and_whose_fault_it_is() {
     let (todo, misbehave) = (guest("todo").display().to_string(), guest("misbehave").display().to_string());
     let config = tempfile::NamedTempFile::new().expect("a file");
     let modules = format!(
-        "[[module]]\nname = \"todo\"\nsource = \"{todo}\"\nroute = \"/api\"\ngrants = {{ sql = \"main\" }}\n\
+        "[[module]]\nname = \"todo\"\nsource = \"{todo}\"\nroute = \"/api\"\ngrants = {{ sql = \"main\", accounts = false }}\n\
          [[module]]\nname = \"misbehave\"\nsource = \"{misbehave}\"\nroute = \"/trap\"\n\
          [[module]]\nname = \"cut\"\nsource = \"{misbehave}\"\nroute = \"/trap-mid-answer\"\n"
     );

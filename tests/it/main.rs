@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod accounts;
 mod cli;
 mod database;
 mod front;

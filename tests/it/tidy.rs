@@ -42,7 +42,8 @@ const NAMES: [(&str, &[&str]); 7] = [
     ("hyper::", &["server"]),
     ("hyper_util::", &["server", "broker::identity::keys::fetch", "otlp::exporter"]),
     ("opentelemetry", &["call::trace", "otlp"]),
-    // Better Auth's tables are not a guest's: their SQL is in one file.
+    // Better Auth's tables are not a guest's: their SQL, of local accounts too,
+    // is in one place.
     ("sqlx::", &["broker::sql::backend", "broker::sql::pool", "broker::identity::tables"]),
     ("std::env", &["config", "cli", "main"]),
     ("ExitCode", &["cli", "main"]),

@@ -7,6 +7,7 @@
 //! * [`sql`]: statements that live in `.sql` files, rows that decode by serde;
 //! * [`schema!`]: declares those statements, and the tables they need;
 //! * [`Caller`]: who is calling, as an axum extractor;
+//! * [`accounts`]: users who register and sign in at this host;
 //! * [`config`]: settings that the operator gave this module.
 //!
 //! ```ignore
@@ -23,6 +24,7 @@
 //! }
 //! ```
 
+pub mod accounts;
 mod caller;
 pub mod config;
 mod http;

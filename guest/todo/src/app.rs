@@ -11,17 +11,18 @@ use axum::routing::{MethodRouter, get};
 use tower_service::Service;
 
 use crate::reply::Failure;
-use crate::{openapi, pages, tasks};
+use crate::{accounts, openapi, pages, tasks};
 
 /// The app, as far as it can answer this path. It is made anew for every
 /// request, as each runs in an instance of its own, and a route costs more to
-/// make than to match.
-pub fn router(path: &str) -> Router {
+/// make than to match. `has_accounts` is asked only for paths that depend on it.
+pub fn router(path: &str, has_accounts: fn() -> bool) -> Router {
     let routes = match path {
         "/" | "/docs" | "/openapi.json" => pages(Router::new()),
+        _ if accounts::has(path) && has_accounts() => accounts::mount(Router::new(), path),
         _ => tasks::mount(Router::new(), path),
     };
-    routes.fallback(no_route)
+    routes.fallback(move |request| no_route(request, has_accounts))
 }
 
 fn pages(router: Router) -> Router {
@@ -45,9 +46,9 @@ fn page(methods: MethodRouter) -> MethodRouter {
 
 /// 307 to the path with the trailing slash added or removed, if that is one of
 /// ours; else 404.
-async fn no_route(request: Request) -> Response {
+async fn no_route(request: Request, has_accounts: fn() -> bool) -> Response {
     match other_form(request.uri().path()) {
-        Some(path) if is_route(&path).await => redirect(&request, &path).into_response(),
+        Some(path) if is_route(&path, has_accounts).await => redirect(&request, &path).into_response(),
         _ => Failure::NoRoute.into_response(),
     }
 }
@@ -62,7 +63,7 @@ fn other_form(path: &str) -> Option<String> {
 }
 
 /// Asks the routes themselves: no route takes OPTIONS, so a known path says 405.
-async fn is_route(path: &str) -> bool {
+async fn is_route(path: &str, has_accounts: fn() -> bool) -> bool {
     if path.contains("//") {
         return false; // axum lets a parameter be empty, Starlette does not.
     }
@@ -72,7 +73,11 @@ async fn is_route(path: &str) -> bool {
         Ok(uri) => *probe.uri_mut() = uri,
         Err(_) => return false,
     }
-    let answer = pages(tasks::mount(Router::new(), path)).call(probe).await.unwrap_or_else(|never| match never {});
+    let mut routes = pages(tasks::mount(Router::new(), path));
+    if accounts::has(path) && has_accounts() {
+        routes = accounts::mount(routes, path);
+    }
+    let answer = routes.call(probe).await.unwrap_or_else(|never| match never {});
     answer.status() == StatusCode::METHOD_NOT_ALLOWED
 }
 

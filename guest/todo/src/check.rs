@@ -2,10 +2,12 @@
 //! FastAPI would list, and the issues of all fields come together.
 
 pub mod datetime;
+mod email;
 mod fields;
 mod issue;
 pub mod scalar;
 
+pub use email::{Purpose, email};
 pub use fields::{Fields, nullable};
 pub use issue::{Choice, Issue, Issues, Rule, Step};
 

@@ -5,7 +5,8 @@ use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::check::{Checked, Fields, Step, scalar};
+use crate::accounts::body::Registration;
+use crate::check::{Checked, Fields, Purpose, Step, email, scalar};
 use crate::incoming;
 use crate::json::{self, Value};
 use crate::reply::Failure;
@@ -90,6 +91,26 @@ fn task_ids_are_taken_and_refused_as_fastapi_does() {
         let pairs = incoming::pairs(&format!("task_id={}", segment.replace('+', "%2B")));
         let checked = Fields::of_query(&pairs).required("task_id", scalar::integer);
         detail(checked.map_err(|issues| issues.at(Step::Name("path")))).map(|_| None)
+    });
+}
+
+#[test]
+fn addresses_are_taken_and_refused_as_fastapi_does() {
+    replay(include_str!("../golden/email.json"), |body| {
+        let fields = decoded(body);
+        let checked = Fields::of_body(fields.as_ref())
+            .and_then(|fields| fields.required("email", |value| email(value, Purpose::Register)))
+            .map_err(|issues| issues.at(Step::Name("body")));
+        Ok(Some(serde_json::json!({ "email": detail(checked)? })))
+    });
+}
+
+#[test]
+fn bodies_of_registrations_are_taken_and_refused_as_fastapi_does() {
+    replay(include_str!("../golden/register.json"), |body| {
+        let fields = decoded(body);
+        let checked = Fields::of_body(fields.as_ref()).and_then(Registration::of);
+        detail(checked.map_err(|issues| issues.at(Step::Name("body")))).map(|_| None)
     });
 }
 

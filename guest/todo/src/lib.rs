@@ -4,6 +4,7 @@
 //! [`incoming`] turns a request into its parts in FastAPI's order; [`check`] is
 //! validation as pydantic does it; [`reply`] is every answer, good and bad.
 
+pub mod accounts;
 pub mod app;
 pub mod check;
 #[cfg(test)]

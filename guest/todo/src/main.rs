@@ -17,6 +17,6 @@ innkeeper_guest::schema! {
 
 #[wstd::http_server]
 async fn main(request: Request<Body>) -> Result<Response<Body>> {
-    let router = todo::app::router(request.uri().path());
+    let router = todo::app::router(request.uri().path(), innkeeper_guest::accounts::enabled);
     innkeeper_guest::serve(request, router).await
 }

@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use axum::http::StatusCode;
 
 use crate::reply::{self, Answer};
-use crate::settings;
 use crate::tasks::shape::Shape;
+use crate::{accounts, settings};
 
 const DOCUMENT: &str = include_str!("../assets/openapi.json");
 
@@ -24,7 +24,11 @@ const LIST: &str = r##"{"type":"array","items":{"$ref":"#/components/schemas/Tas
 pub async fn document() -> Answer {
     let document =
         with(settings::create_status()?, settings::delete_status()?, settings::title_max()?, settings::list_shape()?);
-    Ok(reply::of(StatusCode::OK, document.into_owned()))
+    let document = match innkeeper_guest::accounts::enabled() {
+        true => accounts::openapi::add(&document, settings::register_status()?, settings::duplicate_status()?),
+        false => document.into_owned(),
+    };
+    Ok(reply::of(StatusCode::OK, document))
 }
 
 fn with(create: StatusCode, delete: StatusCode, title_max: usize, shape: Shape) -> Cow<'static, str> {
@@ -68,7 +72,8 @@ mod tests {
     use super::*;
 
     fn defaults() -> Value {
-        serde_json::from_str(DOCUMENT).expect("the document is JSON")
+        let all = accounts::openapi::add(DOCUMENT, StatusCode::CREATED, StatusCode::BAD_REQUEST);
+        serde_json::from_str(&all).expect("the document is JSON")
     }
 
     #[test]
@@ -99,7 +104,7 @@ mod tests {
     #[test]
     fn the_document_has_the_routes_of_the_app_and_no_others() {
         let paths = defaults()["paths"].as_object().expect("an object").clone();
-        assert_eq!(paths.len(), 7);
+        assert_eq!(paths.len(), 12);
         for (path, operations) in paths {
             let mut documented: Vec<String> =
                 operations.as_object().expect("an object").keys().map(|method| method.to_uppercase()).collect();

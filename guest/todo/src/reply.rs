@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use innkeeper_guest::sql;
+use innkeeper_guest::{accounts, sql};
 use serde::Serialize;
 
 use crate::check::Issues;
@@ -42,6 +42,10 @@ pub enum Failure {
     NoRoute,
     /// The path has other methods; these.
     MethodNotAllowed(&'static str),
+    /// The address has an account; the status that says so.
+    EmailTaken(StatusCode),
+    /// Nobody was signed in.
+    Account(accounts::Error),
     /// The database did not do it.
     Database(sql::Error),
     /// A mistake of the operator or of ours; a sentence for the log.
@@ -70,6 +74,12 @@ impl From<Issues> for Failure {
     }
 }
 
+impl From<accounts::Error> for Failure {
+    fn from(error: accounts::Error) -> Self {
+        Self::Account(error)
+    }
+}
+
 impl From<sql::Error> for Failure {
     fn from(error: sql::Error) -> Self {
         Self::Database(error)
@@ -91,12 +101,35 @@ impl IntoResponse for Failure {
             Self::MethodNotAllowed(allow) => {
                 with(detail(S::METHOD_NOT_ALLOWED, "Method Not Allowed"), header::ALLOW, allow)
             }
-            Self::Database(error) if error.is_transient() => {
-                with(detail(S::SERVICE_UNAVAILABLE, "Service temporarily unavailable"), header::RETRY_AFTER, "1")
-            }
+            Self::EmailTaken(status) => detail(status, "Email already registered"),
+            Self::Account(error) => account(error),
+            Self::Database(error) if error.is_transient() => busy(),
             Self::Database(_) | Self::Broken(_) => detail(S::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }
     }
+}
+
+/// Why nobody was signed in.
+fn account(error: accounts::Error) -> Response {
+    use accounts::Error as E;
+    match error {
+        E::WrongCredentials => {
+            with(detail(StatusCode::UNAUTHORIZED, "Incorrect email or password"), header::WWW_AUTHENTICATE, "Bearer")
+        }
+        E::TooMany(seconds) => {
+            let mut response = detail(StatusCode::TOO_MANY_REQUESTS, "Too many attempts, try again later");
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            response
+        }
+        E::Invalid(why) => detail(StatusCode::BAD_REQUEST, why),
+        E::Taken => detail(StatusCode::BAD_REQUEST, "Email already registered"),
+        E::Disabled => detail(StatusCode::NOT_FOUND, "Not Found"),
+        E::Unavailable => busy(),
+    }
+}
+
+fn busy() -> Response {
+    with(detail(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable"), header::RETRY_AFTER, "1")
 }
 
 /// `{"detail": …}`.

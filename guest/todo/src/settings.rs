@@ -24,6 +24,9 @@ const LIST_SHAPE: &Table<Shape> = &[
     ("items_total_page", Shape::ItemsTotalPage),
 ];
 
+const REGISTER_STATUS: &Table<StatusCode> = CREATE_STATUS;
+const DUPLICATE_STATUS: &Table<StatusCode> = &[("400", StatusCode::BAD_REQUEST), ("409", StatusCode::CONFLICT)];
+
 const TITLE_MAX: usize = 200;
 /// A title is not a document; the description takes no more either.
 const TITLE_MAX_CEILING: usize = 1000;
@@ -50,6 +53,22 @@ pub fn delete_status() -> Result<StatusCode, Failure> {
 /// When the setting is not in the table.
 pub fn list_shape() -> Result<Shape, Failure> {
     choose("list_shape", LIST_SHAPE)
+}
+
+/// How a registration is answered.
+///
+/// # Errors
+/// When the setting is neither 201 nor 200.
+pub fn register_status() -> Result<StatusCode, Failure> {
+    choose("register_status", REGISTER_STATUS)
+}
+
+/// How a registration is answered when the address has an account.
+///
+/// # Errors
+/// When the setting is neither 400 nor 409.
+pub fn duplicate_status() -> Result<StatusCode, Failure> {
+    choose("duplicate_status", DUPLICATE_STATUS)
 }
 
 /// How many characters a title may have.

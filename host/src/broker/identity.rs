@@ -9,19 +9,23 @@
 //! | JWT, `HS256` | the shared secret |
 //! | JWT, `EdDSA`, `ES256`, `RS256` | the issuer's public keys |
 //! | session token, raw or signed, as Bearer | its signature, if any, then Better Auth's tables |
+//! | JWT of our own, for a local account | the shared secret, then the tables |
 //! | session cookie | its signature and the page it came from, then the tables |
 //!
 //! A bad credential is refused without a guest, and without a database unless
 //! only the database can tell. A request without one is anonymous, and the guest
 //! decides. A source that is away is not the caller's fault: 503.
 
+pub mod accounts;
 mod claims;
 pub mod host;
 mod hs256;
+mod id;
 mod jwt;
 mod keys;
 pub mod policy;
 mod public_key;
+mod refusal;
 mod session_token;
 mod sessions;
 mod tables;
@@ -34,93 +38,20 @@ use http::{HeaderMap, HeaderValue, Method};
 use secrecy::ExposeSecret;
 use tokio_util::task::TaskTracker;
 
+use self::accounts::{AccountError, Accounts};
 use self::hs256::Hs256;
+use self::id::Id;
 use self::jwt::{Rules, Signer, Unverified};
 use self::keys::{Keys, Source};
 use self::policy::Credential;
 use self::session_token::{SessionToken, Signatures};
 use self::sessions::Sessions;
-use self::tables::Tables;
+use self::tables::{Lookup, Tables};
 use crate::call::Caller;
 use crate::config::{Config, DatabaseKind};
 
 pub use hs256::{NewToken, mint};
-
-/// Why a credential was refused. What a client reads of it is in [`Self::public`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejected {
-    /// The `Authorization` header holds no Bearer token, or there are several.
-    #[error("the Authorization header is not one Bearer token")]
-    Scheme,
-    /// No way of verifying this kind of credential is configured.
-    #[error(
-        "nothing is configured that could verify this credential; set BETTER_AUTH_SECRET, BETTER_AUTH_URL or AUTH_JWKS_URL"
-    )]
-    NotConfigured,
-    /// A session token, and no tables to look it up in.
-    #[error("the database has no tables of Better Auth to look a session up in")]
-    NoSessions,
-    /// Not of the right shape, of another kind, or not signed by whom it should be.
-    #[error("the credential is not one that was made for this host")]
-    Invalid,
-    /// Nobody's session, or one that was revoked or has ended.
-    #[error("there is no such session")]
-    NoSession,
-    /// `exp` has passed, or `nbf` has not.
-    #[error("the token has expired, or is not valid yet")]
-    Expired,
-    /// `iss` or `aud` are not the configured ones.
-    #[error("the token was issued by or for somebody else")]
-    Audience,
-    /// Nothing in the token says who the user is.
-    #[error("the token names no user")]
-    NoSubject,
-    /// A cookie came along with a request of a page that is not one of ours.
-    #[error("the page that sent the cookie is neither in CORS_ORIGINS nor at BETTER_AUTH_URL")]
-    Origin,
-}
-
-impl Rejected {
-    /// What a client reads: the strings that frontends of the replaced backends know.
-    pub fn public(self) -> &'static str {
-        match self {
-            Self::Scheme => "Not authenticated",
-            Self::Expired => "Token has expired",
-            Self::Origin => "Origin not allowed",
-            Self::NotConfigured
-            | Self::NoSessions
-            | Self::Invalid
-            | Self::NoSession
-            | Self::Audience
-            | Self::NoSubject => "Could not validate credentials",
-        }
-    }
-}
-
-/// Why nobody can say whether a credential is good.
-#[derive(Debug, thiserror::Error)]
-pub enum Unavailable {
-    /// More look-ups at once than the host makes.
-    #[error("too many sessions are being looked up")]
-    Busy,
-    /// The database.
-    #[error("a session cannot be looked up")]
-    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The issuer.
-    #[error("the issuer's public keys cannot be read")]
-    Keys,
-}
-
-/// Why there is no caller.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// The caller's fault.
-    #[error(transparent)]
-    Rejected(#[from] Rejected),
-    /// The host's.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
+pub use refusal::{Refusal, Rejected, Unavailable};
 
 /// The ways of verifying that are configured.
 pub struct Identity {
@@ -129,6 +60,9 @@ pub struct Identity {
     signatures: Option<Signatures>,
     keys: Option<Arc<Keys>>,
     sessions: Option<Sessions>,
+    accounts: Option<Arc<Accounts>>,
+    /// Whether cookies are looked at. Only Better Auth hands them out.
+    cookies: bool,
     origins: Vec<HeaderValue>,
 }
 
@@ -143,14 +77,23 @@ impl Identity {
         let rules = Rules { issuers: auth.issuers.clone(), audience: auth.audience.clone() };
         let secret = auth.secret.as_ref().map(|secret| secret.expose_secret().as_bytes());
         let tables = match &config.database.kind {
-            DatabaseKind::Postgres(postgres) => Some(Arc::new(Tables::new(postgres.url.expose_secret(), foreign)?)),
-            // The seam for accounts of the host itself: `Sessions` over other tables.
+            DatabaseKind::Postgres(postgres) => Some(Tables::postgres(postgres.url.expose_secret(), foreign)?),
+            DatabaseKind::Sqlite(file) if auth.local => Some(Tables::sqlite(file)),
             DatabaseKind::Sqlite(_) => None,
         };
-        let source = match (&auth.jwks, &tables) {
+        let tables = tables.map(Arc::new);
+        let better_auth = tables.clone().filter(|_| matches!(config.database.kind, DatabaseKind::Postgres(_)));
+        let cookies = better_auth.is_some();
+        let source = match (&auth.jwks, better_auth) {
             (Some(url), _) => Some(Source::url(url)?),
-            (None, Some(tables)) => Some(Source::Tables(Arc::clone(tables))),
+            (None, Some(tables)) => Some(Source::Tables(tables)),
             (None, None) => None,
+        };
+        let accounts = match (&tables, &auth.secret) {
+            (Some(tables), Some(secret)) if auth.local => {
+                Some(Arc::new(Accounts::new(Arc::clone(tables), secret.clone(), auth)))
+            }
+            _ => None,
         };
         let own = auth.url.as_ref().and_then(|url| HeaderValue::from_str(&url.origin().ascii_serialization()).ok());
         Ok(Self {
@@ -158,6 +101,8 @@ impl Identity {
             signatures: secret.map(Signatures::new),
             keys: source.map(|source| Keys::new(source, tasks.clone())),
             sessions: tables.map(|tables| Sessions::new(tables, auth.session_cache)),
+            accounts,
+            cookies,
             origins: config.cors_origins.iter().cloned().chain(own).collect(),
             rules,
         })
@@ -166,6 +111,32 @@ impl Identity {
     /// Whether any credential could be accepted.
     pub fn is_configured(&self) -> bool {
         self.hs256.is_some() || self.keys.is_some() || self.sessions.is_some()
+    }
+
+    /// The accounts of this host's own; none where they are off.
+    pub fn accounts(&self) -> Option<&Arc<Accounts>> {
+        self.accounts.as_ref()
+    }
+
+    /// Makes the tables of local accounts, where these are on.
+    pub async fn prepare_accounts(&self) {
+        if let Some(accounts) = &self.accounts {
+            accounts.prepare().await;
+        }
+    }
+
+    /// Ends the session that a caller came with, if it is one that can be ended.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn sign_out(&self, caller: Option<&Caller>) -> Result<(), AccountError> {
+        let accounts = self.accounts.as_ref().ok_or(AccountError::Disabled)?;
+        let Some(session) = caller.and_then(|caller| caller.session.as_deref()) else { return Ok(()) };
+        accounts.sign_out(session).await?;
+        if let Some(sessions) = &self.sessions {
+            sessions.forget(session);
+        }
+        Ok(())
     }
 
     /// The caller of a request; none for a request without a credential.
@@ -178,9 +149,9 @@ impl Identity {
             Credential::Jwt(token) => return self.jwt(token).await.map(Some),
             Credential::Raw(token) => SessionToken::new(token)?,
             Credential::Signed(value) => self.signatures()?.verify_bearer(value)?,
-            // Without sessions a cookie is somebody else's: browsers send those
+            // Without Better Auth a cookie is somebody else's: browsers send those
             // of one machine to all of its ports.
-            Credential::Cookie(_) if self.sessions.is_none() => return Ok(None),
+            Credential::Cookie(_) if !self.cookies => return Ok(None),
             Credential::Cookie(value) => {
                 let token = self.signatures()?.verify_cookie(value)?;
                 policy::check_origin(method, headers, &self.origins)?;
@@ -188,18 +159,36 @@ impl Identity {
             }
         };
         let sessions = self.sessions.as_ref().ok_or(Rejected::NoSessions)?;
-        sessions.find(&token).await.map(Some)
+        sessions.find(Lookup::Token(&token)).await.map(Some)
     }
 
     async fn jwt(&self, token: &str) -> Result<Caller, Refusal> {
         let token = Unverified::read(token)?;
         match &token.signer {
-            Signer::Secret => Ok(self.hs256.as_ref().ok_or(Rejected::NotConfigured)?.verify(&token)?),
+            Signer::Secret => {
+                let caller = self.hs256.as_ref().ok_or(Rejected::NotConfigured)?.verify(&token)?;
+                match &caller.session {
+                    None => Ok(caller),
+                    Some(session) => self.of_session(Id::new(session)?, &caller).await,
+                }
+            }
             Signer::Key { algorithm, kid } => {
                 let key = self.keys.as_ref().ok_or(Rejected::NotConfigured)?.find(kid).await?;
                 Ok(key.verify(&token, *algorithm, &self.rules)?)
             }
         }
+    }
+
+    /// The caller of a token of our own: as the tables know him now, and for no
+    /// longer than the token says.
+    async fn of_session(&self, session: Id, claimed: &Caller) -> Result<Caller, Refusal> {
+        let sessions = self.sessions.as_ref().ok_or(Rejected::NoSessions)?;
+        let found = sessions.find(Lookup::Id(&session)).await?;
+        if found.subject != claimed.subject {
+            return Err(Rejected::NoSession.into());
+        }
+        let expires_at = found.expires_at.min(claimed.expires_at);
+        Ok(Caller { expires_at, issuer: claimed.issuer.clone(), scopes: claimed.scopes.clone(), ..found })
     }
 
     fn signatures(&self) -> Result<&Signatures, Rejected> {

@@ -16,7 +16,7 @@ pub(super) async fn check(config: Config) -> Result<(), CliError> {
     let mut problems = Vec::new();
     let mut unreachable = None;
     for module in &config.modules {
-        match registry::load(&engine, &artifacts, module, &config.database).await {
+        match registry::load(&engine, &artifacts, module, &config.database, None).await {
             Ok(guest) => {
                 if let Some(store) = &guest.profile.sql
                     && let Readiness::Down(why) = store.look().await

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::limits::{MEMORY_CEILING, parse_bytes, parse_duration};
 use super::problems::nearest;
 use super::raw::{RawFile, RawGrants, RawLimits, RawModule, RawNamedSql, RawSqlGrant};
-use super::{Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, SqlGrant};
+use super::{AccountsGrant, Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, SqlGrant};
 
 /// The default module when nothing else is named: where the image has it.
 const DEFAULT_MODULE: &str = "modules/todo.wasm";
@@ -18,7 +18,8 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
     let mut problems = Problems::default();
     env.check_own_names(&mut problems);
     let raw = read_file(flags, env, &mut problems);
-    let RawFile { listen, admin_listen, cache_dir, h2c, max_in_flight, database, auth, cors, modules } = raw;
+    let RawFile { listen, admin_listen, cache_dir, h2c, max_in_flight, trusted_proxies, database, auth, cors, modules } =
+        raw;
     let dev = flag(env, "INNKEEPER_DEV", &mut problems).unwrap_or(false);
     let h2c = flag(env, "INNKEEPER_H2C", &mut problems).or(h2c).unwrap_or(false);
 
@@ -35,8 +36,9 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         dev,
         h2c,
         max_in_flight: in_flight(env, max_in_flight, &mut problems),
+        trusted_proxies: proxies(env, trusted_proxies, &mut problems),
         database: database::build(database, env, &mut problems),
-        auth: auth::build(auth, env, &mut problems),
+        auth: auth::build(auth, dev, env, &mut problems),
         otlp: super::otlp::build(env, &mut problems),
         cors_origins: auth::origins(cors, env, &mut problems),
         modules: build_modules(modules, flags, env, &mut problems),
@@ -79,12 +81,13 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 35] = [
+const KEYS: [&str; 38] = [
     "listen",
     "admin_listen",
     "cache_dir",
     "h2c",
     "max_in_flight",
+    "trusted_proxies",
     "database",
     "auth",
     "cors",
@@ -98,6 +101,7 @@ const KEYS: [&str; 35] = [
     "audience",
     "jwks_url",
     "session_cache",
+    "local",
     "origins",
     "name",
     "source",
@@ -106,6 +110,7 @@ const KEYS: [&str; 35] = [
     "limits",
     "config",
     "sql",
+    "accounts",
     "free",
     "memory",
     "cpu",
@@ -147,6 +152,21 @@ fn in_flight(env: &Env, file: Option<u32>, problems: &mut Problems) -> u32 {
         _ => {
             problems.push("max_in_flight", "not a number from 1 to 4096", "leave it out for 512");
             512
+        }
+    }
+}
+
+fn proxies(env: &Env, file: Option<u8>, problems: &mut Problems) -> u8 {
+    let text = env.get("INNKEEPER_TRUSTED_PROXIES");
+    match text.map_or(Ok(file.unwrap_or(0)), str::parse::<u8>) {
+        Ok(value @ 0..=8) => value,
+        _ => {
+            problems.push(
+                "trusted_proxies",
+                "not a number from 0 to 8",
+                "leave it out when there is no proxy in front",
+            );
+            0
         }
     }
 }
@@ -199,7 +219,8 @@ fn default_module(source: &str) -> ModuleConfig {
         name: if valid_name(&name) { name } else { "module".to_owned() },
         source: source.into(),
         route: "/".to_owned(),
-        grants: Grants { sql: Some(SqlGrant::default()) },
+        // Where local accounts are off it is told so, and goes on without.
+        grants: Grants { sql: Some(SqlGrant::default()), accounts: AccountsGrant::Granted },
         limits: ModuleLimits::default(),
         config: [].into(),
     }
@@ -240,16 +261,21 @@ fn build_module(index: usize, raw: RawModule, problems: &mut Problems) -> Module
 }
 
 fn build_grants(key: &str, raw: RawGrants, problems: &mut Problems) -> Grants {
-    let RawGrants { sql } = raw;
+    let RawGrants { sql, accounts } = raw;
+    let accounts = match accounts {
+        None => AccountsGrant::None,
+        Some(false) => AccountsGrant::Withheld,
+        Some(true) => AccountsGrant::Granted,
+    };
     let (database, free) = match sql {
-        None => return Grants::default(),
+        None => return Grants { accounts, sql: None },
         Some(RawSqlGrant::Declared(database)) => (database, false),
         Some(RawSqlGrant::Named(RawNamedSql { database, free })) => (database, free),
     };
     if database != "main" {
         problems.push(format!("{key}.sql"), "no such database", "write sql = \"main\": there is one database");
     }
-    Grants { sql: Some(SqlGrant { free }) }
+    Grants { sql: Some(SqlGrant { free }), accounts }
 }
 
 fn build_limits(key: &str, raw: RawLimits, problems: &mut Problems) -> ModuleLimits {

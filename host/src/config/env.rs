@@ -12,7 +12,7 @@ use super::problems::{Problems, nearest};
 pub struct Env(BTreeMap<String, String>);
 
 /// Variables of this product, for finding misspelled ones.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
     "INNKEEPER_LISTEN",
     "INNKEEPER_ADMIN_LISTEN",
     "INNKEEPER_CONFIG",
@@ -21,6 +21,7 @@ const OWN: [&str; 11] = [
     "INNKEEPER_DEV",
     "INNKEEPER_H2C",
     "INNKEEPER_MAX_IN_FLIGHT",
+    "INNKEEPER_TRUSTED_PROXIES",
     "INNKEEPER_LOG_FORMAT",
     "INNKEEPER_ISOLATION",
     "INNKEEPER_DATABASE_POOLED",

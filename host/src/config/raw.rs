@@ -12,6 +12,7 @@ pub(super) struct RawFile {
     pub(super) cache_dir: Option<String>,
     pub(super) h2c: Option<bool>,
     pub(super) max_in_flight: Option<u32>,
+    pub(super) trusted_proxies: Option<u8>,
     #[serde(default)]
     pub(super) database: RawDatabase,
     #[serde(default)]
@@ -38,6 +39,7 @@ pub(super) struct RawAuth {
     pub(super) session_cache: Option<u32>,
     pub(super) issuer: Option<String>,
     pub(super) audience: Option<String>,
+    pub(super) local: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -61,6 +63,7 @@ pub(super) struct RawModule {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawGrants {
     pub(super) sql: Option<RawSqlGrant>,
+    pub(super) accounts: Option<bool>,
 }
 
 /// `"main"`, or `{ database = "main", free = true }`.

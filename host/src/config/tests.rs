@@ -1,6 +1,6 @@
 use secrecy::ExposeSecret;
 
-use super::{Config, DatabaseKind, Env, Flags, Problems, SqlGrant};
+use super::{AccountsGrant, Config, DatabaseKind, Env, Flags, Problems, SqlGrant};
 
 fn load(file: &str, vars: &[(&str, &str)]) -> Result<Config, Problems> {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -159,4 +159,32 @@ fn the_first_of_several_secrets_signs() {
     assert_eq!(config.auth.secret.expect("a secret").expose_secret(), "new:er");
     let config = load("", &[("AUTH_ISSUER", "https://a.example, https://b.example")]).expect("valid");
     assert_eq!(config.auth.issuers, ["https://a.example", "https://b.example"]);
+}
+
+#[test]
+fn local_accounts_are_on_where_they_are_switched_on_and_in_development() {
+    let local = |file: &str, vars: &[(&str, &str)]| load(file, vars).expect("valid").auth.local;
+    let secret = ("BETTER_AUTH_SECRET", "a-secret-for-tests-only");
+    assert!(!local("", &[secret]));
+    assert!(local("", &[secret, ("AUTH_LOCAL", "1")]));
+    assert!(local("[auth]\nlocal = true", &[secret]));
+    assert!(!local("[auth]\nlocal = true", &[secret, ("AUTH_LOCAL", "0")]));
+    assert!(local("", &[("INNKEEPER_DEV", "1")]));
+    assert!(!local("", &[("INNKEEPER_DEV", "1"), ("AUTH_LOCAL", "0")]));
+    refused("", &[("AUTH_LOCAL", "1")], &["AUTH_LOCAL: there is no secret to sign tokens with", "BETTER_AUTH_SECRET"]);
+    refused("", &[secret, ("AUTH_LOCAL", "yes")], &["AUTH_LOCAL: `yes` is neither 1 nor 0"]);
+    refused("", &[("INNKEEPER_TRUSTED_PROXIES", "9")], &["trusted_proxies: not a number from 0 to 8"]);
+}
+
+#[test]
+fn a_module_of_the_file_has_accounts_as_the_file_says() {
+    let grant = |grants: &str| {
+        let file = format!("[[module]]\nname = \"a\"\nsource = \"a.wasm\"\ngrants = {{ {grants} }}");
+        load(&file, &[]).expect("valid").modules[0].grants.accounts
+    };
+    assert_eq!(grant(""), AccountsGrant::None);
+    assert_eq!(grant("sql = \"main\""), AccountsGrant::None);
+    assert_eq!(grant("accounts = true"), AccountsGrant::Granted);
+    assert_eq!(grant("sql = \"main\", accounts = false"), AccountsGrant::Withheld);
+    assert_eq!(load("", &[]).expect("valid").modules[0].grants.accounts, AccountsGrant::Granted);
 }

@@ -9,7 +9,7 @@ use wasmtime_wasi::p2::bindings::{cli, random};
 use wasmtime_wasi_config::WasiConfig;
 
 use crate::broker::{identity, sql};
-use crate::config::{Grants, SqlGrant};
+use crate::config::{AccountsGrant, Grants, SqlGrant};
 use crate::instance::State;
 
 /// Why a component cannot be linked: its imports are not what the host gives.
@@ -84,6 +84,8 @@ fn check(import: &str, grants: &Grants) -> Result<(), Unmet> {
     let interface = import.split('@').next().unwrap_or(import);
     match interface {
         "innkeeper:backend/identity" => Ok(()),
+        "innkeeper:backend/accounts" if grants.accounts != AccountsGrant::None => Ok(()),
+        "innkeeper:backend/accounts" => Err(Unmet::NotGranted { import: import.into(), grant: "accounts = true" }),
         "innkeeper:backend/sql" if grants.sql.is_some() => Ok(()),
         "innkeeper:backend/sql-text" if grants.sql.is_some_and(|sql| sql.free) => Ok(()),
         "innkeeper:backend/sql-text" => {
@@ -116,6 +118,9 @@ fn give(linker: &mut Linker<State>, grants: &Grants) -> wasmtime::Result<()> {
     wasmtime_wasi_config::add_to_linker(linker, |state: &mut State| WasiConfig::new(&state.profile.settings))?;
 
     identity::host::link(linker)?;
+    if grants.accounts != AccountsGrant::None {
+        identity::host::accounts::link(linker)?;
+    }
     if let Some(SqlGrant { free }) = grants.sql {
         sql::host::link(linker)?;
         if free {

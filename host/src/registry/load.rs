@@ -14,10 +14,11 @@ use super::artifact::{Artifacts, digest};
 use super::declaration::{Declaration, vet_all};
 use super::link::{Unmet, link};
 use crate::bindings::schema::SchemaExportsPre;
+use crate::broker::identity::Identity;
 use crate::broker::sql;
 use crate::broker::sql::backend::{self, Caps};
 use crate::call::{Call, trace::Trace};
-use crate::config::{Database, Grants, ModuleConfig, SqlGrant};
+use crate::config::{AccountsGrant, Database, Grants, ModuleConfig, SqlGrant};
 use crate::instance::{self, Guest, Profile, State};
 
 /// Guests with an interpreter inside are 10 to 20 MB.
@@ -80,6 +81,7 @@ pub enum Why {
 }
 
 /// Loads one module: everything but the database itself, which may be away.
+/// `identity` is for a module that will be called, and may use local accounts.
 ///
 /// # Errors
 /// See [`Why`].
@@ -88,6 +90,7 @@ pub async fn load(
     artifacts: &Arc<Artifacts>,
     config: &ModuleConfig,
     database: &Database,
+    identity: Option<&Arc<Identity>>,
 ) -> Result<Guest, Refused> {
     let refused = |why| Refused { module: config.name.clone(), why };
     let (component, digest) = compile(engine, artifacts, &config.source).await.map_err(refused)?;
@@ -99,7 +102,8 @@ pub async fn load(
         _ => None,
     };
     let settings = config.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    let profile = Profile::new(&config.name, config.limits.clone(), settings, sql.map(Arc::new));
+    let mut profile = Profile::new(&config.name, config.limits.clone(), settings, sql.map(Arc::new));
+    profile.identity = identity.filter(|_| config.grants.accounts == AccountsGrant::Granted).cloned();
     Guest::new(profile, pre, digest).map_err(|_| refused(Why::NothingToServe))
 }
 
@@ -148,8 +152,13 @@ async fn declare(
     let failed = |error: wasmtime::Error| Why::Declare(format!("{error:#}"));
     let pre = SchemaExportsPre::new(pre.clone()).map_err(failed)?;
     let limits = instance::declare_limits();
-    let call =
-        Call { id: "declare".into(), caller: None, deadline: Instant::now() + limits.wall, trace: Trace::default() };
+    let call = Call {
+        id: "declare".into(),
+        caller: None,
+        client: None,
+        deadline: Instant::now() + limits.wall,
+        trace: Trace::default(),
+    };
     let profile = Profile::new(module, limits, WasiConfigVariables::new(), None);
     let mut store = instance::store(engine, &Arc::new(profile), &Arc::new(call));
     let limit = store.data().profile.limits.wall;
@@ -199,8 +208,8 @@ pub async fn inspect(
     let callable =
         |item: &ComponentItem| matches!(item, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_));
     let exports = ty.exports(engine).filter(|(_, item)| callable(&item.ty)).map(|(name, _)| name.to_owned()).collect();
-    let pre = link(engine, &component, &Grants { sql: Some(SqlGrant { free: true }) })
-        .map_err(|unmet| refused(unmet.into()))?;
+    let all = Grants { sql: Some(SqlGrant { free: true }), accounts: AccountsGrant::Granted };
+    let pre = link(engine, &component, &all).map_err(|unmet| refused(unmet.into()))?;
     let declaration =
         declare(engine, &component, &pre, database, &backend::schema_name(&module)).await.map_err(refused)?;
     Ok(Inspection { digest, imports, exports, declaration })

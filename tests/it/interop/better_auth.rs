@@ -86,6 +86,12 @@ impl BetterAuth {
         assert_eq!(answer.send().await.expect("an answer").status(), 200);
     }
 
+    /// Ends all of a user's sessions.
+    pub async fn revoke_sessions(&self, user: &User) {
+        let answer = self.post("revoke-sessions", &json!({})).header("cookie", user.cookies());
+        assert_eq!(answer.send().await.expect("an answer").status(), 200);
+    }
+
     /// As an app asks for one.
     pub async fn jwt(&self, user: &User) -> String {
         let token = self.client.get(format!("{}/api/auth/token", self.url)).bearer_auth(&user.session_token);
@@ -121,10 +127,10 @@ fn cookies(headers: &HeaderMap) -> Vec<(String, String)> {
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-fn email(name: &str) -> String {
+pub fn email(name: &str) -> String {
     format!("{name}@example.com")
 }
 
-fn password(name: &str) -> String {
+pub fn password(name: &str) -> String {
     format!("the password of {name}")
 }

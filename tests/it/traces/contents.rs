@@ -93,6 +93,7 @@ async fn no_secret_reaches_the_collector_or_the_log() {
         issuer: None,
         audience: None,
         lifetime: Duration::from_secs(600),
+        session: None,
     };
     let token = mint(SECRET.as_bytes(), &new).expect("signed");
     let dir = tempfile::tempdir().expect("a directory");

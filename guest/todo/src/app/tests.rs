@@ -9,7 +9,7 @@ fn ask(method: &str, uri: &str) -> Response {
     let path = uri.split('?').next().unwrap_or(uri);
     let request = Request::builder().method(method).uri(uri).header("host", "todo.test:8000");
     let request = request.body(Body::empty()).expect("it is a request");
-    let answer = std::pin::pin!(async { router(path).call(request).await });
+    let answer = std::pin::pin!(async { router(path, || true).call(request).await });
     match answer.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(response)) => response,
         Poll::Ready(Err(never)) => match never {},

@@ -49,6 +49,8 @@ pub enum Rule {
     DatetimeParsing(&'static str),
     /// A text that is neither a date and time nor a date; why.
     DateParsing(&'static str),
+    /// Not an e-mail address; why.
+    Email(Cow<'static, str>),
     /// A rule of our own, as a sentence.
     Own(&'static str),
 }
@@ -120,6 +122,11 @@ impl Rule {
                 "datetime_from_date_parsing",
                 format!("Input should be a valid datetime or date, {error}").into(),
                 Some(json!({ "error": error })),
+            ),
+            Self::Email(reason) => (
+                "value_error",
+                format!("value is not a valid email address: {reason}").into(),
+                Some(json!({ "reason": reason })),
             ),
             // pydantic puts the exception here, which FastAPI serialises as `{}`.
             Self::Own(sentence) => {

@@ -1,6 +1,8 @@
 //! From the claims of a verified token to a caller, in the spellings that are
 //! in the field (RFC 7519; claims as Better Auth and FastAPI write them).
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -36,6 +38,8 @@ pub(super) struct Claims {
     email: Option<String>,
     iss: Option<String>,
     scope: Option<String>,
+    /// Only tokens of this host's own have it ([`super::hs256`]).
+    innkeeper_session: Option<String>,
 }
 
 /// The session cache of Better Auth nests the user, and the session beside it.
@@ -82,7 +86,8 @@ impl Claims {
     /// # Errors
     /// Nobody is named, or the session that is named has ended.
     pub(super) fn into_caller(self, names: Names) -> Result<Caller, Rejected> {
-        let Self { exp, sub, user, session, user_id, id, user_id_camel, name, email, iss, scope } = self;
+        let Self { exp, sub, user, session, user_id, id, user_id_camel, name, email, iss, scope, innkeeper_session } =
+            self;
         let (nested_id, nested_name, nested_email) =
             user.map_or((None, None, None), |user| (user.id, user.name, user.email));
         let (session_user, session_end) = session.map_or((None, None), |session| (session.user_id, session.expires_at));
@@ -99,6 +104,8 @@ impl Claims {
             scopes: scope.map(|scope| scope.split_whitespace().map(str::to_owned).collect()).unwrap_or_default(),
             issuer: iss,
             expires_at: ends_at(&exp, session_end)?,
+            // Another issuer does not get to name a session of ours.
+            session: innkeeper_session.filter(|_| names == Names::InTheField).map(Arc::from),
         })
     }
 }
@@ -147,5 +154,21 @@ impl Moment {
             Self::Text(text) => OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp),
             Self::Millis(millis) => Some(millis.div_euclid(1_000)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whoever_has_the_secret_names_a_session() {
+        let session = |names| {
+            let claims = r#"{"sub":"ada","exp":4000000000,"innkeeper_session":"one"}"#;
+            let claims: Claims = serde_json::from_str(claims).expect("claims");
+            claims.into_caller(names).expect("a caller").session
+        };
+        assert_eq!(session(Names::InTheField).as_deref(), Some("one"));
+        assert_eq!(session(Names::Subject), None);
     }
 }

@@ -1,5 +1,7 @@
 //! `innkeeper:backend/identity`: reads the call, decides nothing.
 
+pub mod accounts;
+
 use wasmtime::component::{HasSelf, Linker};
 
 use crate::bindings::imports::innkeeper::backend::identity;

@@ -1,6 +1,7 @@
 //! Tokens signed with the shared secret: made by a frontend's own route, by a
-//! backend of the kind that this host replaces, or by Better Auth as the cache
-//! of a session.
+//! backend of the kind that this host replaces, by Better Auth as the cache of a
+//! session, or by this host for an account of its own. The last kind names its
+//! session, and counts for as long as the session is there.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -45,6 +46,9 @@ pub struct NewToken<'a> {
     pub audience: Option<&'a str>,
     /// How long it is valid.
     pub lifetime: Duration,
+    /// The session that it stands for, in the tables; none for a token that
+    /// nothing ends before its time.
+    pub session: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -60,6 +64,9 @@ struct NewClaims<'a> {
     aud: Option<&'a str>,
     iat: u64,
     exp: u64,
+    /// A name that no other issuer has: `sid` alone is also somebody else's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    innkeeper_session: Option<&'a str>,
 }
 
 /// Signs a token with the shared secret.
@@ -76,6 +83,7 @@ pub fn mint(secret: &[u8], token: &NewToken<'_>) -> Result<String, jsonwebtoken:
         aud: token.audience,
         iat: now,
         exp: now + token.lifetime.as_secs(),
+        innkeeper_session: token.session,
     };
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret))
 }

@@ -9,7 +9,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use hmac::{Hmac, Mac};
 use percent_encoding::percent_decode_str;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 use super::Rejected;
 
@@ -43,11 +43,6 @@ impl SessionToken {
 
     pub(super) fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// What it may be remembered by.
-    pub(super) fn digest(&self) -> [u8; 32] {
-        Sha256::digest(&self.0).into()
     }
 }
 

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::session_token::SessionToken;
-use super::tables::{TableError, Tables};
+use super::tables::{Lookup, TableError, Tables};
 use super::{Refusal, Rejected, Unavailable};
 use crate::call::Caller;
 
@@ -30,21 +30,38 @@ impl Sessions {
         Self { tables, lookups: Semaphore::new(LOOKUPS), memory: Memory::new(memory) }
     }
 
-    /// The caller that a token stands for.
-    pub(super) async fn find(&self, token: &SessionToken) -> Result<Caller, Refusal> {
-        let digest = token.digest();
+    /// The caller that a session stands for.
+    pub(super) async fn find(&self, lookup: Lookup<'_>) -> Result<Caller, Refusal> {
+        let digest = digest(lookup);
         if let Some(caller) = self.memory.get(&digest) {
             return Ok(caller);
         }
         let _place = self.lookups.try_acquire().map_err(|_| Unavailable::Busy)?;
-        let found = self.tables.session(token).await.map_err(|error| match error {
+        let found = self.tables.session(lookup).await.map_err(|error| match error {
             TableError::Missing => Refusal::Rejected(Rejected::NoSessions),
-            TableError::Unavailable(_) => Refusal::Unavailable(Unavailable::Database(error.into())),
+            TableError::Unavailable(_) | TableError::Unfit(_) => {
+                Refusal::Unavailable(Unavailable::Database(error.into()))
+            }
         })?;
         let caller = found.ok_or(Rejected::NoSession)?;
         self.memory.put(digest, &caller);
         Ok(caller)
     }
+
+    /// Forgets a session that has ended. Other hosts remember it for as long as
+    /// they were told to.
+    pub(super) fn forget(&self, session: &str) {
+        self.memory.forget(session);
+    }
+}
+
+/// What a session is remembered by. The two kinds of name are kept apart.
+fn digest(lookup: Lookup<'_>) -> [u8; 32] {
+    let hash = match lookup {
+        Lookup::Token(token) => Sha256::new_with_prefix("token:").chain_update(token.as_str()),
+        Lookup::Id(id) => Sha256::new_with_prefix("id:").chain_update(id.as_str()),
+    };
+    hash.finalize().into()
 }
 
 /// What was found a moment ago, by the digest of the token: a dump of this
@@ -69,6 +86,11 @@ impl Memory {
         (*until > Instant::now() && caller.expires_at > now).then(|| caller.clone())
     }
 
+    fn forget(&self, session: &str) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|_, (caller, _)| caller.session.as_deref() != Some(session));
+    }
+
     fn put(&self, digest: [u8; 32], caller: &Caller) {
         if self.time.is_zero() {
             return;
@@ -91,7 +113,7 @@ mod tests {
 
     fn caller(expires_at: u64) -> Caller {
         let (subject, scopes) = ("ada".to_owned(), Vec::new());
-        Caller { subject, name: None, email: None, scopes, issuer: None, expires_at }
+        Caller { subject, name: None, email: None, scopes, issuer: None, expires_at, session: None }
     }
 
     #[test]
@@ -112,6 +134,17 @@ mod tests {
         assert_eq!(memory.get(&[3; 32]), None);
         std::thread::sleep(Duration::from_millis(60));
         assert_eq!(memory.get(&[1; 32]), None);
+    }
+
+    #[test]
+    fn a_session_that_has_ended_is_forgotten_under_all_its_names() {
+        let memory = Memory::new(Duration::from_secs(30));
+        let of = |session: &str| Caller { session: Some(session.into()), ..caller(u64::MAX) };
+        for (number, session) in ["one", "one", "two"].into_iter().enumerate() {
+            memory.put([u8::try_from(number).expect("small"); 32], &of(session));
+        }
+        memory.forget("one");
+        assert_eq!([0, 1, 2].map(|number| memory.get(&[number; 32]).is_some()), [false, false, true]);
     }
 
     #[test]

@@ -1,45 +1,23 @@
-//! Better Auth's tables, where they are in the configured Postgres: the only
-//! file of this broker with SQL in it.
-//!
-//! Read as the user of `DATABASE_URL`, one round trip each, in messages of the
-//! simple protocol: text, its time limit and its end travel together, and
-//! nothing is left on the connection that a pooler in transaction mode could
-//! hand to somebody else.
+//! Better Auth's tables, in the configured database: who has a session, who has
+//! an account, and which keys are public. The only part of this broker with SQL
+//! in it; each database has its own below.
 
-use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+mod postgres;
+mod sqlite;
 
-use sqlx::postgres::{PgConnectOptions, PgRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Row};
-use tokio::time::Instant;
+use std::path::Path;
 
-use self::pool::Pool;
+use super::id::{self, Id};
 use super::public_key::Jwk;
 use super::session_token::SessionToken;
 use crate::call::Caller;
 
-mod pool;
-
-/// Keys that are read: what a published set may hold.
-const KEYS: usize = 64;
-/// Better Auth publishes a key for so long after it has stopped signing.
-const GRACE: &str = "interval '30 days'";
-/// The server's own limit; the wait for a lock counts too. Longer: requests pile
-/// up behind a table that somebody alters.
-const TIME_LIMIT: &str = "SET LOCAL statement_timeout = '1s'";
-/// Tables that were not there are looked for again after so long: somebody may
-/// install Better Auth beside a host that runs.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
-
-/// Where each table is, in the order of the search path. Catalogues come first
-/// in every path, so these names are the system's own.
-const FIND: &str = "SELECT n.nspname::text, \
-    bool_or(c.relname = 'session') AND bool_or(c.relname = 'user'), bool_or(c.relname = 'jwks') \
-    FROM unnest(current_schemas(false)) WITH ORDINALITY AS path(name, place) \
-    JOIN pg_namespace n ON n.nspname = path.name JOIN pg_class c ON c.relnamespace = n.oid \
-    WHERE c.relname IN ('session', 'user', 'jwks') AND c.relkind IN ('r', 'p', 'v') \
-    GROUP BY n.nspname, path.place ORDER BY path.place";
+/// How long a session lasts: what Better Auth's own do. Signing out ends it
+/// sooner.
+pub(super) const SESSION_SECONDS: u32 = 7 * 24 * 60 * 60;
+/// Sessions of one user, of those that have not ended; the oldest go first.
+/// Without a bound, whoever signs in once a second fills the table.
+const SESSIONS: u32 = 100;
 
 /// Why the tables gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -47,156 +25,142 @@ pub(super) enum TableError {
     /// They are not there.
     #[error("there are no tables of Better Auth in the database")]
     Missing,
+    /// They are there, and not of a shape that accounts can be kept in; says
+    /// what is wrong and what to do.
+    #[error("{0}")]
+    Unfit(String),
     /// The database did not answer, or not in time.
     #[error("the database gives no answer about identities")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-pub(super) struct Tables {
-    pool: Pool,
-    /// Schemas that modules write to. With `"$user"` in the path one of them
-    /// could come first, and a guest could make its own `session` there.
-    foreign: Vec<String>,
-    places: Mutex<Option<(Places, Instant)>>,
+/// What a session is looked up by.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lookup<'a> {
+    /// The opaque token that Better Auth hands out.
+    Token(&'a SessionToken),
+    /// The name of the session in a token of our own.
+    Id(&'a Id),
 }
 
-/// The quoted schema of each table.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Places {
-    sessions: Option<String>,
-    keys: Option<String>,
+/// A user with an account, as somebody who wants to sign in needs to be known.
+pub(super) struct Known {
+    pub(super) id: String,
+    pub(super) email: String,
+    pub(super) name: String,
+    /// The stored hash; none for somebody who signs in elsewhere.
+    pub(super) hash: Option<String>,
+}
+
+/// An account to be made.
+pub(super) struct NewAccount<'a> {
+    pub(super) email: &'a str,
+    pub(super) name: &'a str,
+    pub(super) hash: &'a str,
+}
+
+/// A session that was begun.
+#[derive(Debug)]
+pub(super) struct Begun {
+    /// The session's row.
+    pub(super) id: String,
+    /// The user's.
+    pub(super) user: String,
+}
+
+/// What became of a registration.
+#[derive(Debug)]
+pub(super) enum Registered {
+    /// There is an account, and a session.
+    New(Begun),
+    /// There was one with this address.
+    Taken,
+}
+
+/// The tables, in whichever database is configured.
+pub(super) struct Tables(Kind);
+
+enum Kind {
+    Postgres(postgres::Tables),
+    Sqlite(sqlite::Tables),
 }
 
 impl Tables {
-    /// Nothing is connected yet.
+    /// Nothing is connected yet. `foreign` are the schemas that modules write to.
     ///
     /// # Errors
     /// When the URL holds something that the driver does not know.
-    pub(super) fn new(url: &str, foreign: Vec<String>) -> Result<Self, &'static str> {
-        // The URL may hold a password, so the driver's message is not repeated.
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|_| "DATABASE_URL is not one that the Postgres driver takes")?
-            .application_name(&format!("{}:identity", crate::NAME))
-            // Poolers do not know it, and no float is read here.
-            .extra_float_digits(None)
-            .disable_statement_logging();
-        Ok(Self { pool: Pool::new(options), foreign, places: Mutex::new(None) })
+    pub(super) fn postgres(url: &str, foreign: Vec<String>) -> Result<Self, &'static str> {
+        postgres::Tables::new(url, foreign).map(|tables| Self(Kind::Postgres(tables)))
+    }
+
+    /// The host's own file.
+    pub(super) fn sqlite(file: &Path) -> Self {
+        Self(Kind::Sqlite(sqlite::Tables::new(file)))
     }
 
     /// Who owns a session that has not ended. It is not extended: Better Auth
     /// does that itself.
-    pub(super) async fn session(&self, token: &SessionToken) -> Result<Option<Caller>, TableError> {
-        let schema = self.places().await?.sessions.ok_or(TableError::Missing)?;
-        // A `SessionToken` has no character that would end the literal. Dates of
-        // Better Auth 1.3 have no zone and mean UTC, which `epoch` is too.
-        let text = format!(
-            "{TIME_LIMIT}; SELECT s.\"userId\"::text, floor(extract(epoch FROM s.\"expiresAt\"))::bigint, \
-             u.name::text, u.email::text FROM {schema}.\"session\" s JOIN {schema}.\"user\" u ON u.id = s.\"userId\" \
-             WHERE s.token = '{}' AND extract(epoch FROM s.\"expiresAt\") > extract(epoch FROM now())",
-            token.as_str()
-        );
+    pub(super) async fn session(&self, lookup: Lookup<'_>) -> Result<Option<Caller>, TableError> {
         metrics::counter!(crate::telemetry::IDENTITY_LOOKUPS, "kind" => "session").increment(1);
-        let rows = self.ask(&text).await?;
-        rows.first().map(caller).transpose().map_err(unavailable)
+        match &self.0 {
+            Kind::Postgres(tables) => tables.session(lookup).await,
+            Kind::Sqlite(tables) => tables.session(lookup).await,
+        }
     }
 
-    /// The public keys, the newest first. Columns that a version of Better Auth
-    /// does not have are absent from the row's JSON, and null here.
+    /// The public keys, the newest first.
     pub(super) async fn keys(&self) -> Result<Vec<Jwk>, TableError> {
-        let schema = self.places().await?.keys.ok_or(TableError::Missing)?;
-        let text = format!(
-            "{TIME_LIMIT}; SELECT k.id::text, k.\"publicKey\"::text, to_jsonb(k)->>'alg' FROM {schema}.\"jwks\" k \
-             WHERE coalesce((to_jsonb(k)->>'expiresAt')::timestamptz + {GRACE} > now(), true) \
-             ORDER BY k.\"createdAt\" DESC LIMIT {KEYS}"
-        );
         metrics::counter!(crate::telemetry::IDENTITY_LOOKUPS, "kind" => "keys").increment(1);
-        let rows = self.ask(&text).await?;
-        let keys = rows.iter().map(key).collect::<Result<Vec<_>, _>>().map_err(unavailable)?;
-        Ok(keys.into_iter().flatten().collect())
-    }
-
-    async fn places(&self) -> Result<Places, TableError> {
-        if let Some((places, looked)) = self.lock().clone()
-            && (places.sessions.is_some() && places.keys.is_some() || looked.elapsed() < LOOK_AGAIN)
-        {
-            return Ok(places);
+        match &self.0 {
+            Kind::Postgres(tables) => tables.keys().await,
+            Kind::Sqlite(_) => Err(TableError::Missing),
         }
-        let rows = self.ask(&format!("{TIME_LIMIT}; {FIND}")).await?;
-        let places = self.choose(&rows).map_err(unavailable)?;
-        let before = self.lock().replace((places.clone(), Instant::now()));
-        if before.is_none_or(|(before, _)| before != places) {
-            places.tell();
+    }
+
+    /// Makes what is missing of the tables that accounts are kept in, and sees
+    /// whether what is there will do. Once; after that it is free.
+    pub(super) async fn prepare(&self) -> Result<(), TableError> {
+        match &self.0 {
+            Kind::Postgres(tables) => tables.prepare().await,
+            Kind::Sqlite(tables) => tables.prepare().await,
         }
-        Ok(places)
     }
 
-    fn choose(&self, rows: &[PgRow]) -> Result<Places, sqlx::Error> {
-        let mut places = Places::default();
-        for row in rows {
-            let (schema, sessions, keys): (String, bool, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            if self.foreign.contains(&schema) {
-                continue;
-            }
-            let quoted = format!("\"{}\"", schema.replace('"', "\"\""));
-            if sessions && places.sessions.is_none() {
-                places.sessions = Some(quoted.clone());
-            }
-            if keys && places.keys.is_none() {
-                places.keys = Some(quoted);
-            }
+    /// The user with this address, in lower case.
+    pub(super) async fn user(&self, email: &str) -> Result<Option<Known>, TableError> {
+        match &self.0 {
+            Kind::Postgres(tables) => tables.user(email).await,
+            Kind::Sqlite(tables) => tables.user(email).await,
         }
-        Ok(places)
     }
 
-    async fn ask(&self, text: &str) -> Result<Vec<PgRow>, TableError> {
-        // Made of constants, of the catalogue's own quoted names, and of words
-        // without a character that means anything to SQL.
-        let asked = self.pool.ask(AssertSqlSafe(text)).await;
-        asked.map_err(|error| {
-            if error.is_about_names() {
-                // Moved or altered since they were found.
-                *self.lock() = None;
-            }
-            TableError::Unavailable(error.into())
-        })
+    /// Makes a user with an account and a first session, or none of them.
+    pub(super) async fn register(&self, account: &NewAccount<'_>) -> Result<Registered, TableError> {
+        match &self.0 {
+            Kind::Postgres(tables) => tables.register(account).await,
+            Kind::Sqlite(tables) => tables.register(account).await,
+        }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Places, Instant)>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Begins a session.
+    pub(super) async fn begin(&self, user: &str) -> Result<Begun, TableError> {
+        match &self.0 {
+            Kind::Postgres(tables) => tables.begin(user).await,
+            Kind::Sqlite(tables) => tables.begin(user).await,
+        }
     }
-}
 
-impl Places {
-    /// Once per change: an operator wonders why nobody can sign in.
-    fn tell(&self) {
-        match &self.sessions {
-            Some(schema) => tracing::info!("Better Auth's sessions are looked up in {schema}.\"session\""),
-            None => tracing::warn!(
-                "session tokens are refused: no tables \"session\" and \"user\" of Better Auth are on the search path of the database user; \
-                 point DATABASE_URL at Better Auth's database, or grant its schema"
-            ),
+    /// Ends a session. One that has ended already is no error.
+    pub(super) async fn end(&self, session: &str) -> Result<(), TableError> {
+        match &self.0 {
+            Kind::Postgres(tables) => tables.end(session).await,
+            Kind::Sqlite(tables) => tables.end(session).await,
         }
     }
 }
 
-fn caller(row: &PgRow) -> Result<Caller, sqlx::Error> {
-    Ok(Caller {
-        subject: row.try_get(0)?,
-        name: row.try_get(2)?,
-        email: row.try_get(3)?,
-        scopes: Vec::new(),
-        issuer: None,
-        // What has not ended lies after 1970.
-        expires_at: u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or_default(),
-    })
-}
-
-/// None for a row that holds no key.
-fn key(row: &PgRow) -> Result<Option<Jwk>, sqlx::Error> {
-    let (id, text, alg): (String, String, Option<String>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    Ok(serde_json::from_str::<Jwk>(&text).ok().map(|jwk| jwk.of_row(id, alg)))
-}
-
-fn unavailable(error: sqlx::Error) -> TableError {
-    TableError::Unavailable(error.into())
+/// A word as Better Auth makes them for ids and session tokens.
+fn word() -> Result<String, TableError> {
+    id::word().map_err(|error| TableError::Unavailable(Box::new(error)))
 }

@@ -125,6 +125,7 @@ fn a_minted_token_is_accepted_and_carries_its_claims() {
         issuer: None,
         audience: None,
         lifetime: Duration::from_secs(60),
+        session: None,
     };
     let token = mint(SECRET.as_bytes(), &token).expect("signed");
     let caller = send(&identity(None, None), &token).expect("accepted").expect("a caller");

@@ -6,6 +6,7 @@ use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::flag;
 use crate::config::raw::{RawAuth, RawCors};
 use crate::config::{Auth, Env, Problems};
 
@@ -15,11 +16,17 @@ const SESSION_CACHE_MOST: u32 = 30;
 /// Where Better Auth serves its endpoints unless its URL has a path.
 const BETTER_AUTH_PATH: &str = "/api/auth";
 
-pub(super) fn build(raw: RawAuth, env: &Env, problems: &mut Problems) -> Auth {
-    let RawAuth { secret, url, jwks_url, session_cache, issuer, audience } = raw;
+pub(super) fn build(raw: RawAuth, dev: bool, env: &Env, problems: &mut Problems) -> Auth {
+    let RawAuth { secret, url, jwks_url, session_cache, issuer, audience, local } = raw;
     let secret = build_secret(secret, env, problems);
     let url = address(env, "BETTER_AUTH_URL", "auth.url", url, problems);
     let jwks = address(env, "AUTH_JWKS_URL", "auth.jwks_url", jwks_url, problems);
+    let local = flag(env, "AUTH_LOCAL", problems).or(local).unwrap_or(dev);
+    // In development a secret of this machine is made when there is none.
+    if local && secret.is_none() && !dev {
+        let hint = "set BETTER_AUTH_SECRET to 32 random characters or more, or remove AUTH_LOCAL";
+        problems.push("AUTH_LOCAL", "there is no secret to sign tokens with", hint);
+    }
     let issuers = env.get("AUTH_ISSUER").map(str::to_owned).or(issuer).unwrap_or_default();
     Auth {
         secret,
@@ -28,6 +35,7 @@ pub(super) fn build(raw: RawAuth, env: &Env, problems: &mut Problems) -> Auth {
         issuers: issuers.split(',').map(str::trim).filter(|issuer| !issuer.is_empty()).map(str::to_owned).collect(),
         audience: env.get("AUTH_AUDIENCE").map(str::to_owned).or(audience),
         session_cache: build_session_cache(session_cache, env, problems),
+        local,
     }
 }
 

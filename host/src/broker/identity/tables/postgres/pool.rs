@@ -1,4 +1,4 @@
-//! A few connections for short reads.
+//! A few connections for short reads, and for the few writes.
 
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ const WAIT: Duration = Duration::from_secs(1);
 const CONNECT_TIME: Duration = Duration::from_secs(3);
 /// Time for one read, the server's own limit and the way included.
 const READ_TIME: Duration = Duration::from_secs(2);
+/// Time for one transaction of a handful of statements.
+const WRITE_TIME: Duration = Duration::from_secs(4);
 /// A connection that was not used for so long is asked whether it still is one.
 const TRUST: Duration = Duration::from_secs(3);
 /// Connections are renewed after so long, for load balancers.
@@ -39,6 +41,12 @@ impl ReadError {
     pub(super) fn is_about_names(&self) -> bool {
         let Self::Answer(sqlx::Error::Database(error)) = self else { return false };
         matches!(error.code().as_deref(), Some("3F000" | "42P01" | "42703"))
+    }
+
+    /// A literal that is not of its column's type.
+    pub(super) fn is_about_values(&self) -> bool {
+        let Self::Answer(sqlx::Error::Database(error)) = self else { return false };
+        matches!(error.code().as_deref(), Some("22P02" | "22003"))
     }
 }
 
@@ -87,16 +95,48 @@ impl Pool {
         self.attempt(text.0).await
     }
 
-    async fn attempt(&self, text: &str) -> Result<Vec<PgRow>, ReadError> {
+    /// Runs a transaction that begins with this text. It is not repeated: what
+    /// became of it may be unknown.
+    pub(super) async fn write<T>(
+        &self,
+        begin: AssertSqlSafe<String>,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, ReadError> {
+        let mut lease = self.lease().await?;
+        let written = tokio::time::timeout(WRITE_TIME, async {
+            let mut transaction = lease.connection().begin_with(begin).await?;
+            let done = work(&mut transaction).await;
+            match done {
+                Ok(_) => transaction.commit().await?,
+                Err(_) => transaction.rollback().await?,
+            }
+            done
+        });
+        match written.await.map_err(|_| ReadError::Late)? {
+            Ok(done) => {
+                lease.give_back();
+                Ok(done)
+            }
+            Err(error @ sqlx::Error::Database(_)) => {
+                lease.give_back();
+                Err(ReadError::Answer(error))
+            }
+            Err(error) => Err(ReadError::Connection(error)),
+        }
+    }
+
+    async fn lease(&self) -> Result<Lease, ReadError> {
         let object = self.0.get().await.map_err(|error| match error {
             PoolError::Timeout(managed::TimeoutType::Wait) => ReadError::Busy,
             PoolError::Backend(error) => ReadError::Connection(error),
             _ => ReadError::Late,
         })?;
-        let mut lease = Lease(Some(object));
-        // Taken only below, and by `drop`.
-        let connection = lease.0.as_mut().expect("a lease holds its connection");
-        let read = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut **connection);
+        Ok(Lease(Some(object)))
+    }
+
+    async fn attempt(&self, text: &str) -> Result<Vec<PgRow>, ReadError> {
+        let mut lease = self.lease().await?;
+        let read = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(lease.connection());
         let rows = tokio::time::timeout(READ_TIME, read).await.map_err(|_| ReadError::Late)?;
         match rows {
             Ok(rows) => {
@@ -118,6 +158,11 @@ impl Pool {
 struct Lease(Option<Object<Manager>>);
 
 impl Lease {
+    fn connection(&mut self) -> &mut PgConnection {
+        // Taken only by `give_back` and `drop`.
+        self.0.as_mut().expect("a lease holds its connection")
+    }
+
     fn give_back(&mut self) {
         self.0 = None;
     }
