@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, ModuleVersionStrategy, OptLevel, PoolingAllocationConfig, Strategy,
+    Config, Enabled, Engine, InstanceAllocationStrategy, ModuleVersionStrategy, OptLevel, PoolingAllocationConfig,
+    Strategy,
 };
 
 use crate::config::limits::MEMORY_CEILING;
@@ -89,11 +90,12 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .max_component_instance_size(1 << 20)
         .max_core_instance_size(1 << 20)
         // Cleared by hand instead of being given back to the kernel: cheaper, as
-        // long as it is about what a request dirties.
+        // long as it is about what a request dirties. The kernel says which pages
+        // those are, where it can (Linux 6.7 and later).
         .linear_memory_keep_resident(512 << 10)
         .table_keep_resident(64 << 10)
         .async_stack_keep_resident(32 << 10)
-        .pagemap_scan(wasmtime::Enabled::Auto)
+        .pagemap_scan(Enabled::Auto)
         .max_unused_warm_slots(instances)
         .decommit_batch_size(32);
     pool

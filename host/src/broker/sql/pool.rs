@@ -84,11 +84,6 @@ impl<O: Open> Pool<O> {
         &self.0.manager().0
     }
 
-    /// Whether somebody waits for the next connection that comes free.
-    pub(super) fn is_wanted(&self) -> bool {
-        self.0.status().waiting > 0
-    }
-
     /// Closes what nobody uses. Whatever ended one connection has ended the
     /// others with it, and each would cost a call.
     pub(super) fn forget_idle(&self) {

@@ -199,12 +199,8 @@ impl Postgres {
         }
         // Nobody waits for the end of a read: dropping the transaction puts the
         // ROLLBACK into the connection's buffer, one poll sends it, and whoever
-        // uses the connection next reads the answer first. Whoever waits for one
-        // already sends it along with its own first message.
+        // uses the connection next reads the answer first.
         drop(transaction);
-        if access.pool.is_wanted() {
-            return result;
-        }
         match session.connection.flush().now_or_never() {
             Some(Err(error)) => Err(SqlError::Unavailable(Some(error.into()))),
             Some(Ok(())) | None => result,
