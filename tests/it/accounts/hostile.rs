@@ -115,6 +115,18 @@ async fn nobody_learns_who_has_an_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_file_with_the_hashes_is_for_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let host = local().start().await;
+    register(&host, EMAIL).await;
+    for file in ["test.db", "test.db-wal"] {
+        let file = host.database.dir().expect("a folder").join(file);
+        let mode = std::fs::metadata(&file).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} {mode:o}", file.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn secrets_and_passwords_are_in_no_log_answer_or_metric() {
     const CANARY: &str = "canary-password-of-ada";
     let (todo, secret) = (guest("todo").display().to_string(), "canary-secret-of-the-host-0123456789");

@@ -1,7 +1,10 @@
 //! The same tables in SQLite, in the host's own file: as Better Auth makes them
 //! there, with dates as ISO 8601 texts.
 
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -40,6 +43,7 @@ CREATE INDEX IF NOT EXISTS "account_userId_idx" ON "account" ("userId");
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
 pub(super) struct Tables {
+    file: PathBuf,
     pool: SqlitePool,
     made: OnceCell<()>,
 }
@@ -65,17 +69,29 @@ impl Tables {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false);
-        Self { pool: pool.connect_lazy_with(options), made: OnceCell::new() }
+        Self { file: file.to_owned(), pool: pool.connect_lazy_with(options), made: OnceCell::new() }
     }
 
     /// See [`super::Tables::prepare`].
     pub(super) async fn prepare(&self) -> Result<(), TableError> {
         let make = || async {
+            // SQLite gives its other files the rights of this one.
+            self.private_file()?;
             let mut transaction = self.begin_writing().await?;
             sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
             transaction.commit().await
         };
         self.made.get_or_try_init(make).await.copied().map_err(unavailable)
+    }
+
+    /// Makes the file, when it is not there, for this user alone: it has hashes of
+    /// passwords in it.
+    fn private_file(&self) -> Result<(), sqlx::Error> {
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.file);
+        match made {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(sqlx::Error::Io(error)),
+            _ => Ok(()),
+        }
     }
 
     /// See [`super::Tables::session`].

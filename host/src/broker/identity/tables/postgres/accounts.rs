@@ -1,5 +1,7 @@
 //! What is written: users, accounts and sessions, each in one transaction.
 
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -20,6 +22,10 @@ const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '1s'; SET LOCAL lock_t
 const BEGIN_TABLES: &str = "BEGIN; SET LOCAL statement_timeout = '3s'; SET LOCAL lock_timeout = '3s'; \
                             SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL client_min_messages = warning";
 
+/// The wait for somebody else who finds out about the tables. Longer: a database
+/// that is away holds one caller after the other.
+const TURN: Duration = Duration::from_secs(1);
+
 /// What is known of the tables, or what was wrong with them, and when. One at a
 /// time finds out.
 #[derive(Default)]
@@ -33,7 +39,8 @@ impl Tables {
 
     /// The tables that accounts are kept in; made, when they are missing.
     async fn accounts(&self) -> Result<Layout, TableError> {
-        let mut known = self.accounts.0.lock().await;
+        let known = tokio::time::timeout(TURN, self.accounts.0.lock()).await;
+        let mut known = known.map_err(|late| TableError::Unavailable(late.into()))?;
         match &*known {
             Some((Ok(layout), _)) => return Ok(layout.clone()),
             Some((Err(why), looked)) if looked.elapsed() < LOOK_AGAIN => return Err(TableError::Unfit(why.clone())),
@@ -84,14 +91,13 @@ impl Tables {
             // Asked, too: not every schema that was made by hand has the constraint.
             let found = sqlx::query(AssertSqlSafe(there)).persistent(false).bind(account.email);
             if found.fetch_optional(&mut *connection).await?.is_some() {
-                return Ok(Ok(Registered::Taken));
+                return Ok(Registered::Taken);
             }
+            // This fails when somebody else has just registered it, and the
+            // transaction with it.
             let added = sqlx::query(AssertSqlSafe(users)).persistent(false).bind(account.name).bind(account.email);
-            let added = added.fetch_one(&mut *connection).await;
-            // Somebody else has just registered it. The transaction has failed,
-            // and is rolled back with this error.
-            let user: String = added?.try_get(0)?;
-            let Some(user) = Id::new(&user).ok() else { return Ok(Err(odd(&user))) };
+            let user: String = added.fetch_one(&mut *connection).await?.try_get(0)?;
+            let user = Id::new(&user).map_err(|_| sqlx::Error::Protocol("a new user has an odd id".to_owned()))?;
             let text = format!(
                 "INSERT INTO {schema}.\"account\" (id, \"accountId\", \"providerId\", \"userId\", password, \"createdAt\", \"updatedAt\") \
                  VALUES ({own}, $1, 'credential', '{}', $2, now(), now())",
@@ -99,12 +105,11 @@ impl Tables {
             );
             let text = sqlx::query(AssertSqlSafe(text)).persistent(false).bind(user.as_str()).bind(account.hash);
             text.execute(&mut *connection).await?;
-            session.begin(connection, &user).await.map(|begun| Ok(Registered::New(begun)))
+            session.begin(connection, &user).await.map(Registered::New)
         });
         match registered.await {
-            Ok(registered) => registered,
             Err(TableError::Unavailable(error)) if is_duplicate(&*error) => Ok(Registered::Taken),
-            Err(error) => Err(error),
+            registered => registered,
         }
     }
 
