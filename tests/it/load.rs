@@ -58,8 +58,10 @@ async fn an_import_without_its_grant_is_refused_with_the_line_that_grants_it() {
     let database = TestDatabase::create(Database::Sqlite).await;
     let setup = Setup::guest("todo").file("[[module]]\nname = \"tasks\"\nsource = \"replaced\"\n");
     let why = refusal(setup, &database).await;
-    assert!(why.starts_with("module `tasks`: imports `innkeeper:backend/sql"), "{why}");
-    assert!(why.contains("add `grants = { sql = \"main\" }` to the module"), "{why}");
+    // All at once, whatever the guest asks for beside it.
+    assert!(why.starts_with("module `tasks`: imports `innkeeper:backend/accounts@0.1.0` and "), "{why}");
+    assert!(why.contains("`innkeeper:backend/sql@0.1.0` without a grant"), "{why}");
+    assert!(why.contains("add `grants = { accounts = true, sql = \"main\" }` to the module"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,15 +15,16 @@ use crate::instance::State;
 /// Why a component cannot be linked: its imports are not what the host gives.
 #[derive(Debug, thiserror::Error)]
 pub enum Unmet {
-    /// The host has it, and the module was not granted it.
+    /// The host has them, and the module was not granted them.
     #[error(
-        "imports `{import}` without a grant for it; add `grants = {{ {grant} }}` to the module, or take a guest that does not need it"
+        "imports {imports} without a grant; add `grants = {{ {} }}` to the module, or take a guest that does not need it",
+        grants.join(", ")
     )]
     NotGranted {
-        /// The interface.
-        import: String,
+        /// The interfaces.
+        imports: String,
         /// What to write.
-        grant: &'static str,
+        grants: Vec<&'static str>,
     },
     /// The host does not have it.
     #[error("imports `{import}`, which this host does not provide")]
@@ -62,12 +63,14 @@ const GIVEN: [&str; 6] = ["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:cli/
 pub(super) fn link(engine: &Engine, component: &Component, grants: &Grants) -> Result<InstancePre<State>, Unmet> {
     let mut linker = Linker::<State>::new(engine);
     give(&mut linker, grants).map_err(mismatch)?;
+    let mut missing = Missing::default();
     for (name, item) in component.component_type().imports(engine) {
-        check(name, grants)?;
+        missing.check(name, grants)?;
         if let (true, ComponentItem::ComponentInstance(instance)) = (is_hollow(name), item.ty) {
             hollow(&mut linker, engine, name, &instance).map_err(mismatch)?;
         }
     }
+    missing.none()?;
     linker.instantiate_pre(component).map_err(mismatch)
 }
 
@@ -79,23 +82,49 @@ fn is_hollow(import: &str) -> bool {
     HOLLOW.iter().any(|prefix| import.starts_with(prefix))
 }
 
-fn check(import: &str, grants: &Grants) -> Result<(), Unmet> {
-    // wasmtime resolves versions; what counts here is the interface.
-    let interface = import.split('@').next().unwrap_or(import);
-    match interface {
-        "innkeeper:backend/identity" => Ok(()),
-        "innkeeper:backend/accounts" if grants.accounts != AccountsGrant::None => Ok(()),
-        "innkeeper:backend/accounts" => Err(Unmet::NotGranted { import: import.into(), grant: "accounts = true" }),
-        "innkeeper:backend/sql" if grants.sql.is_some() => Ok(()),
-        "innkeeper:backend/sql-text" if grants.sql.is_some_and(|sql| sql.free) => Ok(()),
-        "innkeeper:backend/sql-text" => {
-            Err(Unmet::NotGranted { import: import.into(), grant: "sql = { database = \"main\", free = true }" })
+/// What was not granted: all of it, so that an operator writes one line and not
+/// one after the other.
+#[derive(Default)]
+struct Missing {
+    imports: Vec<String>,
+    grants: Vec<&'static str>,
+}
+
+impl Missing {
+    fn check(&mut self, import: &str, grants: &Grants) -> Result<(), Unmet> {
+        // wasmtime resolves versions; what counts here is the interface.
+        let interface = import.split('@').next().unwrap_or(import);
+        match interface {
+            "innkeeper:backend/identity" => {}
+            "innkeeper:backend/accounts" if grants.accounts != AccountsGrant::None => {}
+            "innkeeper:backend/accounts" => self.add(import, "accounts = true"),
+            "innkeeper:backend/sql" if grants.sql.is_some() => {}
+            "innkeeper:backend/sql" => self.add(import, "sql = \"main\""),
+            "innkeeper:backend/sql-text" if grants.sql.is_some_and(|sql| sql.free) => {}
+            "innkeeper:backend/sql-text" => self.add(import, "sql = { database = \"main\", free = true }"),
+            // Types alone: nothing to call.
+            "innkeeper:backend/schema" => {}
+            _ if is_hollow(interface) || GIVEN.iter().any(|prefix| interface.starts_with(prefix)) => {}
+            _ => return Err(Unmet::Unknown { import: import.into() }),
         }
-        "innkeeper:backend/sql" => Err(Unmet::NotGranted { import: import.into(), grant: "sql = \"main\"" }),
-        // Types alone: nothing to call.
-        "innkeeper:backend/schema" => Ok(()),
-        _ if is_hollow(interface) || GIVEN.iter().any(|prefix| interface.starts_with(prefix)) => Ok(()),
-        _ => Err(Unmet::Unknown { import: import.into() }),
+        Ok(())
+    }
+
+    fn add(&mut self, import: &str, grant: &'static str) {
+        // Imports come in the order of the component. Of two grants for one key
+        // the longer one gives both.
+        let key = |grant: &str| grant.split(' ').next().map(str::to_owned);
+        self.imports.push(format!("`{import}`"));
+        match self.grants.iter_mut().find(|other| key(other) == key(grant)) {
+            Some(other) if other.len() < grant.len() => *other = grant,
+            Some(_) => {}
+            None => self.grants.push(grant),
+        }
+    }
+
+    fn none(self) -> Result<(), Unmet> {
+        let Self { imports, grants } = self;
+        if imports.is_empty() { Ok(()) } else { Err(Unmet::NotGranted { imports: imports.join(" and "), grants }) }
     }
 }
 
