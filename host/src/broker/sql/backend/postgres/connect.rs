@@ -58,7 +58,8 @@ impl Open for PgOpen {
         // Behind a pooler these settings would stay with a backend that the next
         // transaction may not meet; there each transaction has its own.
         let settings = if self.pooled { String::new() } else { settings("SET", self.statement_time) };
-        let look = format!("{settings} {LOOK}");
+        let plans = if self.role.is_some() && !self.pooled { PLANS } else { "" };
+        let look = format!("{settings} {plans} {LOOK}");
         let row = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(look))).await?;
         self.check(&row)?;
         let clock = Clock { micros: number(&row, 5)?, at: Instant::now() };
@@ -70,6 +71,11 @@ impl Open for PgOpen {
         session.connection.ping().await
     }
 }
+
+/// One plan per statement and connection. The policy compares the owner with what
+/// only a run finds out, so a plan made for a call's values knows hardly more, and
+/// making it took longer than the statement.
+const PLANS: &str = "SET plan_cache_mode = force_generic_plan;";
 
 /// Prints are qualified, so the path is the system's alone: a function that
 /// somebody left in `public` must not fit a call better than the real one.
