@@ -1,6 +1,8 @@
 //! Names of rows: words that are made here as Better Auth makes them, and words
 //! that come from outside.
 
+use std::ops::RangeInclusive;
+
 use super::Rejected;
 
 /// What Better Auth's ids and session tokens are made of.
@@ -8,7 +10,7 @@ const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// 62^32: more than 190 bits.
 const LENGTH: usize = 32;
 /// Better Auth's own, a UUID, or a number.
-const BYTES: std::ops::RangeInclusive<usize> = 1..=64;
+const BYTES: RangeInclusive<usize> = 1..=64;
 
 /// A random word of 32 letters and digits.
 ///
@@ -27,6 +29,11 @@ pub(super) fn word() -> Result<String, getrandom::Error> {
     Ok(word)
 }
 
+/// Whether a text is letters, digits, `-` and `_` alone, so many of them.
+pub(super) fn is_word(text: &str, bytes: &RangeInclusive<usize>) -> bool {
+    bytes.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
 /// The name of a session: letters, digits and dashes, so that nothing in it has
 /// to be quoted anywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,12 +41,7 @@ pub(super) struct Id(String);
 
 impl Id {
     pub(super) fn new(text: &str) -> Result<Self, Rejected> {
-        let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if BYTES.contains(&text.len()) && text.bytes().all(good) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(Rejected::Invalid)
-        }
+        if is_word(text, &BYTES) { Ok(Self(text.to_owned())) } else { Err(Rejected::Invalid) }
     }
 
     pub(super) fn as_str(&self) -> &str {

@@ -12,6 +12,7 @@ use percent_encoding::percent_decode_str;
 use sha2::Sha256;
 
 use super::Rejected;
+use super::id::is_word;
 
 /// Better Auth makes 32 characters; what is far from it is no session of anybody's.
 const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 8..=128;
@@ -33,12 +34,7 @@ pub(super) struct SessionToken(String);
 
 impl SessionToken {
     pub(super) fn new(text: &str) -> Result<Self, Rejected> {
-        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if TOKEN_BYTES.contains(&text.len()) && text.bytes().all(word) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(Rejected::Invalid)
-        }
+        if is_word(text, &TOKEN_BYTES) { Ok(Self(text.to_owned())) } else { Err(Rejected::Invalid) }
     }
 
     pub(super) fn as_str(&self) -> &str {

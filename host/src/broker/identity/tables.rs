@@ -164,3 +164,30 @@ impl Tables {
 fn word() -> Result<String, TableError> {
     id::word().map_err(|error| TableError::Unavailable(Box::new(error)))
 }
+
+/// Whose session a row is.
+struct Owner {
+    id: String,
+    name: Option<String>,
+    email: Option<String>,
+}
+
+impl Owner {
+    /// The caller that a session stands for; `ends` in seconds since 1970.
+    fn of_session(self, session: String, ends: i64) -> Caller {
+        Caller {
+            subject: self.id,
+            name: self.name,
+            email: self.email,
+            scopes: Vec::new(),
+            issuer: None,
+            // What has not ended lies after 1970.
+            expires_at: u64::try_from(ends).unwrap_or_default(),
+            session: Some(session.into()),
+        }
+    }
+}
+
+fn unavailable(error: sqlx::Error) -> TableError {
+    TableError::Unavailable(error.into())
+}

@@ -19,6 +19,13 @@ pub struct Migration {
     pub vetted: VettedMigration,
 }
 
+impl Migration {
+    /// What became of it, when the database did not take it.
+    pub fn failed(&self, reason: &str) -> MigrationError {
+        MigrationError::Failed { version: self.version, name: self.name.clone(), reason: reason.to_owned() }
+    }
+}
+
 /// Why a schema is not what the module needs. The schema is as it was before.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use self::accounts::Accounts;
 use self::pool::{Pool, ReadError};
-use super::{Lookup, TableError};
+use super::{Lookup, Owner, TableError, unavailable};
 use crate::broker::identity::public_key::Jwk;
 use crate::call::Caller;
 
@@ -188,24 +188,12 @@ impl Places {
 }
 
 fn caller(row: &PgRow) -> Result<Caller, sqlx::Error> {
-    Ok(Caller {
-        subject: row.try_get(0)?,
-        name: row.try_get(2)?,
-        email: row.try_get(3)?,
-        scopes: Vec::new(),
-        issuer: None,
-        // What has not ended lies after 1970.
-        expires_at: u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or_default(),
-        session: Some(row.try_get::<String, _>(4)?.into()),
-    })
+    let owner = Owner { id: row.try_get(0)?, name: row.try_get(2)?, email: row.try_get(3)? };
+    Ok(owner.of_session(row.try_get(4)?, row.try_get(1)?))
 }
 
 /// None for a row that holds no key.
 fn key(row: &PgRow) -> Result<Option<Jwk>, sqlx::Error> {
     let (id, text, alg): (String, String, Option<String>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     Ok(serde_json::from_str::<Jwk>(&text).ok().map(|jwk| jwk.of_row(id, alg)))
-}
-
-fn unavailable(error: sqlx::Error) -> TableError {
-    TableError::Unavailable(error.into())
 }

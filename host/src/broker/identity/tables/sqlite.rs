@@ -14,7 +14,9 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, ConnectOptions, Row, Sqlite, Transaction};
 use tokio::sync::OnceCell;
 
-use super::{Begun, Known, Lookup, NewAccount, Registered, SESSION_SECONDS, SESSIONS, TableError, word};
+use super::{
+    Begun, Known, Lookup, NewAccount, Owner, Registered, SESSION_SECONDS, SESSIONS, TableError, unavailable, word,
+};
 use crate::call::Caller;
 
 /// Connections: a look-up takes a tenth of a millisecond, and each connection is
@@ -181,18 +183,6 @@ async fn begin(connection: &mut SqliteConnection, user: &str) -> Result<Begun, T
 }
 
 fn caller(row: &SqliteRow) -> Result<Caller, sqlx::Error> {
-    Ok(Caller {
-        subject: row.try_get(0)?,
-        name: row.try_get(2)?,
-        email: row.try_get(3)?,
-        scopes: Vec::new(),
-        issuer: None,
-        // What has not ended lies after 1970.
-        expires_at: u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or_default(),
-        session: Some(row.try_get::<String, _>(4)?.into()),
-    })
-}
-
-fn unavailable(error: sqlx::Error) -> TableError {
-    TableError::Unavailable(error.into())
+    let owner = Owner { id: row.try_get(0)?, name: row.try_get(2)?, email: row.try_get(3)? };
+    Ok(owner.of_session(row.try_get(4)?, row.try_get(1)?))
 }

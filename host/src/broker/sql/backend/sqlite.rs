@@ -213,11 +213,7 @@ async fn prepare_ledger(connection: &mut SqliteConnection) -> Result<Vec<(u32, S
 async fn apply(connection: &mut SqliteConnection, migration: &Migration) -> Result<(), MigrationError> {
     for statement in migration.vetted.statements() {
         connection.execute(sqlx::query(AssertSqlSafe(statement))).await.map_err(|error| match error {
-            sqlx::Error::Database(error) => MigrationError::Failed {
-                version: migration.version,
-                name: migration.name.clone(),
-                reason: error.message().to_owned(),
-            },
+            sqlx::Error::Database(error) => migration.failed(error.message()),
             other => unreachable(other),
         })?;
     }

@@ -112,17 +112,8 @@ impl Pool {
             }
             done
         });
-        match written.await.map_err(|_| ReadError::Late)? {
-            Ok(done) => {
-                lease.give_back();
-                Ok(done)
-            }
-            Err(error @ sqlx::Error::Database(_)) => {
-                lease.give_back();
-                Err(ReadError::Answer(error))
-            }
-            Err(error) => Err(ReadError::Connection(error)),
-        }
+        let done = written.await.map_err(|_| ReadError::Late)?;
+        lease.settle(done)
     }
 
     async fn lease(&self) -> Result<Lease, ReadError> {
@@ -138,18 +129,7 @@ impl Pool {
         let mut lease = self.lease().await?;
         let read = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(lease.connection());
         let rows = tokio::time::timeout(READ_TIME, read).await.map_err(|_| ReadError::Late)?;
-        match rows {
-            Ok(rows) => {
-                lease.give_back();
-                Ok(rows)
-            }
-            Err(error @ sqlx::Error::Database(_)) => {
-                // The message was one transaction, and its error ended it.
-                lease.give_back();
-                Err(ReadError::Answer(error))
-            }
-            Err(error) => Err(ReadError::Connection(error)),
-        }
+        lease.settle(rows)
     }
 }
 
@@ -159,12 +139,20 @@ struct Lease(Option<Object<Manager>>);
 
 impl Lease {
     fn connection(&mut self) -> &mut PgConnection {
-        // Taken only by `give_back` and `drop`.
+        // Taken only by `settle` and `drop`.
         self.0.as_mut().expect("a lease holds its connection")
     }
 
-    fn give_back(&mut self) {
-        self.0 = None;
+    /// Gives the connection back when the work on it has come to its end. What the
+    /// database answers is one: its error has ended the transaction, too.
+    fn settle<T>(mut self, done: Result<T, sqlx::Error>) -> Result<T, ReadError> {
+        if matches!(done, Ok(_) | Err(sqlx::Error::Database(_))) {
+            self.0 = None;
+        }
+        done.map_err(|error| match error {
+            sqlx::Error::Database(_) => ReadError::Answer(error),
+            other => ReadError::Connection(other),
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row, postgres::PgRow};
 
-use super::errors::{code, forbidden, unreachable};
+use super::errors::{forbidden, unreachable};
 use super::{fetch_optional, fetch_rows};
 use crate::broker::sql::migration::{Migration, MigrationError};
 
@@ -97,12 +97,8 @@ pub(super) async fn apply(
 }
 
 fn failed(migration: &Migration, error: sqlx::Error) -> MigrationError {
-    match (code(&error), error) {
-        (Some(_), sqlx::Error::Database(error)) => MigrationError::Failed {
-            version: migration.version,
-            name: migration.name.clone(),
-            reason: error.message().to_owned(),
-        },
-        (_, other) => unreachable(other),
+    match error {
+        sqlx::Error::Database(error) => migration.failed(error.message()),
+        other => unreachable(other),
     }
 }
