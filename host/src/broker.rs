@@ -2,4 +2,5 @@
 //! `host.rs` speaks WIT, and every denial is in its `policy.rs`.
 
 pub mod identity;
+pub mod llm;
 pub mod sql;

@@ -12,6 +12,7 @@
 mod build;
 pub mod env;
 pub mod limits;
+pub mod llm;
 pub mod otlp;
 pub mod problems;
 mod raw;
@@ -29,6 +30,7 @@ use url::Url;
 
 pub use env::Env;
 pub use limits::ModuleLimits;
+pub use llm::{Dialect, Llm, LlmBudget, LlmBudgets, LlmModel, LlmTimeouts, Quirks};
 pub use otlp::Otlp;
 pub use problems::{Problem, Problems};
 

@@ -1,0 +1,9 @@
+//! The LLM broker: models behind aliases, asked by typed messages, within budgets.
+
+mod error;
+mod model;
+
+pub use error::{LimitInfo, LlmError, Scope, Unit, Wait};
+pub use model::{
+    Completion, Effort, Event, Finish, Format, Message, Part, Request, Tool, ToolCall, ToolChoice, Turn, Usage,
+};
