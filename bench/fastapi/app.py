@@ -12,7 +12,9 @@ from typing import Annotated, Literal
 import asyncpg
 import jwt
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi.responses import StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from openai import AsyncOpenAI
 from pydantic import BaseModel, Field
 
 SECRET = os.environ["BETTER_AUTH_SECRET"]
@@ -28,6 +30,12 @@ CREATE = (
     "INSERT INTO tasks (user_id, title, description, completed, priority, due_date, tags) "
     f"VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING {COLUMNS}"
 )
+
+NEW_CONVERSATION = "INSERT INTO conversations (user_id, title) VALUES ($1, $2) RETURNING id"
+NEW_MESSAGE = (
+    "INSERT INTO messages (conversation_id, user_id, role, content) VALUES ($1, $2, $3, $4)"
+)
+HISTORY = "SELECT role, content FROM messages WHERE conversation_id = $1 AND user_id = $2 ORDER BY id LIMIT 100"
 
 Priority = Literal["low", "medium", "high"]
 
@@ -71,17 +79,15 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 app = FastAPI(lifespan=lifespan)
 bearer = HTTPBearer()
+# Reads OPENAI_API_KEY and OPENAI_BASE_URL.
+model = AsyncOpenAI()
 
 
 async def pool(request: Request) -> asyncpg.Pool:
     return request.app.state.pool
 
 
-async def owner(
-    user_id: str,
-    credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)],
-) -> str:
-    """The user in the path, who has proved to be that user."""
+def subject(credentials: HTTPAuthorizationCredentials) -> str:
     try:
         claims = jwt.decode(
             credentials.credentials, SECRET, algorithms=["HS256"], options={"require": ["exp", "sub"]}
@@ -90,7 +96,15 @@ async def owner(
         raise HTTPException(
             401, "Could not validate credentials", headers={"WWW-Authenticate": "Bearer"}
         ) from cause
-    if claims["sub"] != user_id:
+    return claims["sub"]
+
+
+async def owner(
+    user_id: str,
+    credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)],
+) -> str:
+    """The user in the path, who has proved to be that user."""
+    if subject(credentials) != user_id:
         raise HTTPException(403, "Access denied: user ID mismatch")
     return user_id
 
@@ -126,3 +140,39 @@ async def create_task(user: Owner, pool: Pool, new: NewTask) -> Task:
         CREATE, user, new.title, new.description, new.completed, new.priority, new.due_date, new.tags
     )
     return Task.model_construct(**row)
+
+
+class Chat(BaseModel):
+    message: str = Field(min_length=1)
+    conversation_id: int | None = None
+
+
+@app.post("/api/chat")
+async def chat(
+    asked: Chat,
+    credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)],
+    pool: Pool,
+) -> StreamingResponse:
+    """A chat whose answer is streamed. Like Innkeeper's, it stores what the user
+    says before the model is asked, and the answer before the end is told."""
+    user = subject(credentials)
+    conversation = asked.conversation_id or await pool.fetchval(NEW_CONVERSATION, user, asked.message[:60])
+    await pool.execute(NEW_MESSAGE, conversation, user, "user", asked.message)
+    history = await pool.fetch(HISTORY, conversation, user)
+    stream = await model.chat.completions.create(
+        model=os.environ["OPENAI_MODEL"],
+        messages=[{"role": row["role"], "content": row["content"]} for row in history],
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+
+    async def events() -> AsyncIterator[str]:
+        text = []
+        async for chunk in stream:
+            if chunk.choices and (piece := chunk.choices[0].delta.content):
+                text.append(piece)
+                yield f"event: delta\ndata: {json.dumps({'delta': piece})}\n\n"
+        await pool.execute(NEW_MESSAGE, conversation, user, "assistant", "".join(text))
+        yield f"event: done\ndata: {json.dumps({'conversation_id': conversation})}\n\n"
+
+    return StreamingResponse(events(), media_type="text/event-stream")

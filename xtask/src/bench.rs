@@ -2,6 +2,7 @@
 //! machine. The rounds are interleaved, so that a noisy minute hurts everyone
 //! alike, and every number is a median. Everything stays on 127.0.0.1.
 
+mod chat;
 mod contender;
 mod link;
 mod report;
@@ -43,6 +44,12 @@ pub(crate) struct Args {
     /// Write the results to this file, too
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Measure only the chats
+    #[arg(long, conflicts_with_all = ["no_chats", "quick"])]
+    chats: bool,
+    /// Leave out the chats
+    #[arg(long)]
+    no_chats: bool,
     /// Leave out `wasmtime serve`, which may have to be built for half an hour
     #[arg(long)]
     no_wasmtime: bool,
@@ -76,6 +83,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let site = Site::new(&cluster)?;
     let mut report = Report::new(machine, args.describe(), missing);
 
+    if !args.no_chats && !args.quick {
+        report.chats = chat::measure(&ready, &site)?;
+    }
+    if args.chats {
+        return finish(args, report);
+    }
     let mut servers = Vec::new();
     for stand in ready.iter().flat_map(|contender| contender.stands()) {
         eprintln!("starting {}", stand.name);
@@ -101,8 +114,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     // On a quiet machine: the others would only wait.
     drop(servers);
     report.far = measure_far(args, &ready, &site, &client, &cluster)?;
-    report.judge();
+    finish(args, report)
+}
 
+/// Judges, and shows.
+fn finish(args: &Args, mut report: Report) -> Result<ExitCode> {
+    report.judge();
     print!("{}", report.to_markdown());
     if let Some(file) = &args.json {
         fs::write(file, serde_json::to_string_pretty(&report)?)

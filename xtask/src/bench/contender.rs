@@ -1,6 +1,10 @@
 //! The contenders: how each is built, and how its servers are started.
 
-use super::{link, workload::Workload};
+use super::{
+    chat::{CHATS, model},
+    link,
+    workload::Workload,
+};
 use crate::{
     machine,
     postgres::{Cluster, random_word},
@@ -66,6 +70,15 @@ const INNKEEPER: [Stand; 2] = [
     },
 ];
 
+/// The same guest, with room for as many chats as are measured.
+const INNKEEPER_CHAT: Stand = Stand {
+    contender: Contender::Innkeeper,
+    name: "Innkeeper, chat",
+    workloads: &[],
+    ready: "/health/ready",
+    compiles: true,
+};
+
 const TRUSTED: [Stand; 1] = [Stand {
     contender: Contender::Trusted,
     name: "Innkeeper, todo, isolation off",
@@ -118,6 +131,15 @@ impl Contender {
             Self::Native => &NATIVE,
             Self::Fastapi => &FASTAPI,
             Self::Wasmtime => &WASMTIME,
+        }
+    }
+
+    /// The server that chats, if it does.
+    pub(crate) fn chats(self) -> Option<&'static Stand> {
+        match self {
+            Self::Innkeeper => Some(&INNKEEPER_CHAT),
+            Self::Fastapi => Some(&FASTAPI[0]),
+            Self::Trusted | Self::Native | Self::Wasmtime => None,
         }
     }
 
@@ -175,6 +197,8 @@ pub(crate) fn size_mib(stand: &Stand) -> Result<f64> {
 pub(crate) struct Site<'cluster> {
     cluster: &'cluster Cluster,
     pub(crate) secret: String,
+    /// The model that chats are answered by.
+    pub(crate) model: SocketAddr,
     dir: TempDir,
 }
 
@@ -190,7 +214,8 @@ impl<'cluster> Site<'cluster> {
             cluster.sql(contender.database(), &schema)?;
         }
         let dir = tempfile::Builder::new().prefix("innkeeper-bench-").tempdir()?;
-        Ok(Self { cluster, secret: random_word()?, dir })
+        let model = model::start()?;
+        Ok(Self { cluster, secret: random_word()?, model, dir })
     }
 
     /// The command that starts a server on `port`, on a database that is here or
@@ -209,6 +234,8 @@ impl<'cluster> Site<'cluster> {
             None => url,
         };
         command.env("DATABASE_URL", url);
+        command.env("OPENAI_BASE_URL", format!("http://{}/v1", self.model));
+        command.env("OPENAI_API_KEY", "none").env("OPENAI_MODEL", "slow");
         match stand.contender {
             Contender::Innkeeper | Contender::Trusted => {
                 command.arg("serve");
@@ -221,6 +248,8 @@ impl<'cluster> Site<'cluster> {
                     command.env("INNKEEPER_MODULE", guest("hello"));
                     let file = self.dir.path().join("hello.db");
                     command.env("DATABASE_URL", format!("sqlite://{}", file.display()));
+                } else if stand.name == INNKEEPER_CHAT.name {
+                    command.env("INNKEEPER_CONFIG", self.roomy()?);
                 } else {
                     command.env("INNKEEPER_MODULE", guest("todo"));
                 }
@@ -239,6 +268,21 @@ impl<'cluster> Site<'cluster> {
             }
         }
         Ok(command)
+    }
+
+    /// A configuration with room for every chat, and some that are being torn down.
+    fn roomy(&self) -> Result<PathBuf> {
+        let (file, room, source) = (self.dir.path().join("chat.toml"), CHATS * 2, guest("todo"));
+        let text = format!(
+            "max_in_flight = {room}\n\n[[module]]\nname = \"todo\"\nroute = \"/\"\nsource = \"{}\"\n\
+             grants = {{ sql = \"main\", accounts = false, llm = [\"default\"] }}\n\
+             limits = {{ concurrency = {room} }}\n\n\
+             [llm.budgets.module]\nrequests_per_minute = 100000\nconcurrency = {room}\n\n\
+             [llm.budgets.host]\nrequests_per_minute = 100000\nconcurrency = {room}\n",
+            source.display()
+        );
+        fs::write(&file, text)?;
+        Ok(file)
     }
 
     /// A link of its own to the cluster.

@@ -1,6 +1,12 @@
 //! The results as tables, and what the project promised about them.
 
-use super::{contender::Contender, link, workload::Workload, wrk::Sample};
+use super::{
+    chat::{CHATS, Chats},
+    contender::Contender,
+    link,
+    workload::Workload,
+    wrk::Sample,
+};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -65,9 +71,15 @@ enum Goal {
     ColdMs(f64),
     WarmMs(f64),
     IdleMib(f64),
+    /// All chats at once are complete.
+    Chats,
+    /// The first word of a chat comes at most so much later than from the model.
+    FirstWordMs(f64),
+    /// A chat in flight holds at most so much.
+    StreamKib(f64),
 }
 
-const GOALS: [Goal; 10] = [
+const GOALS: [Goal; 13] = [
     Goal::Times(Contender::Innkeeper, Workload::Hello, Contender::Wasmtime, 3.0),
     Goal::Times(Contender::Innkeeper, Workload::List, Contender::Fastapi, 2.0),
     Goal::Times(Contender::Innkeeper, Workload::List, Contender::Native, 0.50),
@@ -78,6 +90,9 @@ const GOALS: [Goal; 10] = [
     Goal::WarmMs(150.0),
     Goal::ColdMs(3000.0),
     Goal::IdleMib(40.0),
+    Goal::Chats,
+    Goal::FirstWordMs(10.0),
+    Goal::StreamKib(256.0),
 ];
 
 /// The server that the goals for starts and memory are about.
@@ -107,13 +122,15 @@ pub(crate) struct Report {
     /// The same over a slow link to the database, one request at a time.
     pub(crate) far: Vec<Load>,
     pub(crate) starts: Vec<Start>,
+    pub(crate) chats: Vec<Chats>,
     goals: Vec<Judged>,
     missing: Vec<String>,
 }
 
 impl Report {
     pub(crate) fn new(machine: String, method: String, missing: Vec<String>) -> Self {
-        Self { machine, method, loads: Vec::new(), far: Vec::new(), starts: Vec::new(), goals: Vec::new(), missing }
+        let (loads, far, starts, chats, goals) = Default::default();
+        Self { machine, method, loads, far, starts, chats, goals, missing }
     }
 
     /// Compares what was measured with what was promised.
@@ -123,6 +140,7 @@ impl Report {
 
     fn judge_one(&self, goal: &Goal) -> Judged {
         let server = self.starts.iter().find(|start| start.server == DEFAULT_SERVER);
+        let chats = self.chats.iter().find(|chats| chats.contender == Contender::Innkeeper);
         let (text, measured, met): (_, _, fn(f64, f64) -> bool) = match *goal {
             Goal::Times(ours, workload, rival, times) => (
                 format!("{}, {}: at least {times:.2} × {}", ours.name(), workload.name(), rival.name()),
@@ -153,6 +171,21 @@ impl Report {
                 server.map(|server| (server.idle_mib, limit)),
                 |measured, limit| measured <= limit,
             ),
+            Goal::Chats => (
+                format!("{CHATS} streaming chats at once: all complete"),
+                chats.map(|chats| (chats.complete as f64, CHATS as f64)),
+                |measured, limit| measured >= limit,
+            ),
+            Goal::FirstWordMs(limit) => (
+                format!("{CHATS} streaming chats at once: first word at most {limit} ms later (p50)"),
+                chats.map(|chats| (chats.first_word_p50_ms, limit)),
+                |measured, limit| measured <= limit,
+            ),
+            Goal::StreamKib(limit) => (
+                format!("{CHATS} streaming chats at once: at most {limit} KiB each"),
+                chats.map(|chats| (chats.stream_kib, limit)),
+                |measured, limit| measured <= limit,
+            ),
         };
         let verdict = match measured {
             Some((measured, limit)) if met(measured, limit) => Verdict::Met,
@@ -171,9 +204,12 @@ impl Report {
 
     pub(crate) fn to_markdown(&self) -> String {
         let mut text = format!("\nMachine: {}  \nMethod: {}\n", self.machine, self.method);
-        self.write_loads(&mut text);
-        self.write_far(&mut text);
-        self.write_starts(&mut text);
+        if !self.loads.is_empty() {
+            self.write_loads(&mut text);
+            self.write_far(&mut text);
+            self.write_starts(&mut text);
+        }
+        self.write_chats(&mut text);
         self.write_goals(&mut text);
         for what in &self.missing {
             text += &format!("\nMissing: {what}\n");
@@ -231,6 +267,32 @@ impl Report {
                 start.loaded_mib,
                 start.size_mib,
             );
+        }
+    }
+
+    fn write_chats(&self, text: &mut String) {
+        if self.chats.is_empty() {
+            return;
+        }
+        let _ = writeln!(
+            text,
+            "\n| {CHATS} streaming chats at once | complete | first word later by, p50 ms | p99 ms \
+             | whole answer, p50 s | KiB each |\n|---|--:|--:|--:|--:|--:|"
+        );
+        for chats in &self.chats {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {:.1} | {:.1} | {:.2} | {:.0} |",
+                chats.contender.name(),
+                chats.complete,
+                chats.first_word_p50_ms,
+                chats.first_word_p99_ms,
+                chats.whole_p50_s,
+                chats.stream_kib,
+            );
+            if let Some(failure) = &chats.failure {
+                let _ = writeln!(text, "\nThe first chat of {} that failed: {failure}\n", chats.contender.name());
+            }
         }
     }
 

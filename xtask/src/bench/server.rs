@@ -65,6 +65,12 @@ impl Server {
 
     /// Looks at how much memory the server's processes take now.
     pub(crate) fn note_memory(&mut self) -> Result<()> {
+        self.peak_mib = self.peak_mib.max(self.memory_mib()?);
+        Ok(())
+    }
+
+    /// How much memory the server's processes take now.
+    pub(crate) fn memory_mib(&self) -> Result<f64> {
         let mut kib = 0;
         for entry in fs::read_dir("/proc")?.flatten() {
             let read = |name: &str| fs::read_to_string(entry.path().join(name)).ok();
@@ -73,8 +79,7 @@ impl Server {
                 kib += read("status").and_then(|status| resident_kib(&status)).unwrap_or(0);
             }
         }
-        self.peak_mib = self.peak_mib.max(f64::from(kib) / 1024.0);
-        Ok(())
+        Ok(f64::from(kib) / 1024.0)
     }
 }
 
