@@ -2,3 +2,4 @@
 
 mod upstream;
 mod upstream_raw;
+mod upstream_script;

@@ -214,7 +214,7 @@ async fn redirects_are_not_followed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_is_down_is_left_alone_for_a_while() {
-    let server = RawModel::start(whole(500, "x-should-retry: false\r\n", "{}")).await;
+    let server = RawModel::start(whole(503, "x-should-retry: false\r\n", "{}")).await;
     let upstream = Upstream::new(&patient(&server.url(), Dialect::Chat)).expect("an upstream");
     for _ in 0..20 {
         assert!(upstream.open(&ask("hello")).await.is_err());
