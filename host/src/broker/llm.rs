@@ -2,6 +2,7 @@
 
 mod error;
 mod model;
+pub mod upstream;
 
 pub use error::{LimitInfo, LlmError, Scope, Unit, Wait};
 pub use model::{

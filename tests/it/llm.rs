@@ -1,0 +1,5 @@
+//! Language models: the wire to their servers, and what guests get of it.
+
+mod upstream;
+mod upstream_raw;
+mod upstream_script;
