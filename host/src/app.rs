@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use wasmtime::Engine;
 
 use crate::broker::identity::Identity;
+use crate::broker::llm::Llm;
 use crate::broker::sql::{self, PrepareError, watcher};
 use crate::config::Config;
 use crate::front::{self, Front, admit::Admission};
@@ -50,6 +51,9 @@ pub enum StartError {
     /// Callers cannot be verified as configured.
     #[error("callers cannot be verified: {0}")]
     Identity(&'static str),
+    /// Models cannot be asked as configured.
+    #[error(transparent)]
+    Llm(#[from] crate::broker::llm::SetupError),
     /// The way to the collector cannot be made.
     #[error("cannot make a TLS client for OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
     Otlp(#[from] crate::otlp::TlsError),
@@ -72,6 +76,7 @@ pub struct App {
     engine: Engine,
     artifacts: Arc<Artifacts>,
     front: Arc<Front>,
+    llm: Arc<Llm>,
     metrics: Option<PrometheusHandle>,
     otlp: Option<Otlp>,
     tasks: TaskTracker,
@@ -92,6 +97,7 @@ impl App {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let otlp = config.otlp.as_ref().map(|otlp| Otlp::start(otlp, &tasks)).transpose()?;
         let schemas = config.modules.iter().map(|module| sql::backend::schema_name(&module.name)).collect();
+        let llm = Arc::new(Llm::new(&config.llm, &config.database.kind, &tasks)?);
         let front = Arc::new(Front {
             identity: Arc::new(Identity::new(&config, schemas, &tasks).map_err(StartError::Identity)?),
             trusted_proxies: config.trusted_proxies,
@@ -100,7 +106,7 @@ impl App {
             tracer: otlp.as_ref().map(Otlp::tracer),
             draining: AtomicBool::new(false),
         });
-        Ok(Self { config, engine, artifacts, front, metrics, otlp, tasks, stop })
+        Ok(Self { config, engine, artifacts, front, llm, metrics, otlp, tasks, stop })
     }
 
     /// Loads every module and publishes them as the first generation. A database
@@ -111,16 +117,12 @@ impl App {
     /// A module that can never be served as it is.
     pub async fn load(&self) -> Result<(), StartError> {
         self.front.identity.prepare_accounts().await;
+        self.llm.prepare().await;
+        let shared = registry::Shared { identity: &self.front.identity, llm: &self.llm };
         let mut routes = Vec::new();
         for module in &self.config.modules {
-            let guest = registry::load(
-                &self.engine,
-                &self.artifacts,
-                module,
-                &self.config.database,
-                Some(&self.front.identity),
-            )
-            .await?;
+            let (engine, artifacts, database) = (&self.engine, &self.artifacts, &self.config.database);
+            let guest = registry::load(engine, artifacts, module, database, Some(shared)).await?;
             if let Some(store) = &guest.profile.sql {
                 self.connect(&module.name, store).await?;
             }
@@ -169,6 +171,7 @@ impl App {
             self.tasks.spawn(server::run(listener, service, options, self.stop.clone().cancelled_owned()));
         }
         self.keep_metrics();
+        self.keep_budgets();
         tokio::pin!(shutdown);
         // The signal to stop counts from the start: modules may take their time.
         let loaded = tokio::select! {
@@ -201,6 +204,13 @@ impl App {
         };
         self.tasks.spawn(async move {
             let _ = stop.run_until_cancelled(upkeep).await;
+        });
+    }
+
+    fn keep_budgets(&self) {
+        let (llm, stop) = (Arc::clone(&self.llm), self.stop.clone());
+        self.tasks.spawn(async move {
+            let _ = stop.run_until_cancelled(llm.look_after()).await;
         });
     }
 

@@ -14,6 +14,7 @@ use super::declaration::{Declaration, vet_all};
 use super::link::{Unmet, link};
 use crate::bindings::schema::SchemaExportsPre;
 use crate::broker::identity::Identity;
+use crate::broker::llm::{self, Llm};
 use crate::broker::sql;
 use crate::broker::sql::backend::{self, Caps};
 use crate::call::{Call, Deadline, trace::Trace};
@@ -79,8 +80,17 @@ pub enum Why {
     Database(String),
 }
 
+/// What modules that will be called share.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
+    /// Local accounts, where they are on.
+    pub identity: &'a Arc<Identity>,
+    /// Language models, where there are any.
+    pub llm: &'a Arc<Llm>,
+}
+
 /// Loads one module: everything but the database itself, which may be away.
-/// `identity` is for a module that will be called, and may use local accounts.
+/// `shared` is for a module that will be called.
 ///
 /// # Errors
 /// See [`Why`].
@@ -89,7 +99,7 @@ pub async fn load(
     artifacts: &Arc<Artifacts>,
     config: &ModuleConfig,
     database: &Database,
-    identity: Option<&Arc<Identity>>,
+    shared: Option<Shared<'_>>,
 ) -> Result<Guest, Refused> {
     let refused = |why| Refused { module: config.name.clone(), why };
     let (component, digest) = compile(engine, artifacts, &config.source).await.map_err(refused)?;
@@ -102,7 +112,11 @@ pub async fn load(
     };
     let settings = config.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let mut profile = Profile::new(&config.name, config.limits.clone(), settings, sql.map(Arc::new));
-    profile.identity = identity.filter(|_| config.grants.accounts == AccountsGrant::Granted).cloned();
+    if let Some(Shared { identity, llm }) = shared {
+        let granted = config.grants.accounts == AccountsGrant::Granted;
+        profile.identity = granted.then(|| Arc::clone(identity));
+        profile.llm = config.grants.llm.as_ref().map(|aliases| llm::Access::new(llm, &config.name, aliases));
+    }
     Guest::new(profile, pre, digest).map_err(|_| refused(Why::NothingToServe))
 }
 
