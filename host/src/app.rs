@@ -1,5 +1,7 @@
 //! The composition root: from a configuration to a host that serves.
 
+mod listeners;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wasmtime::Engine;
@@ -22,6 +23,8 @@ use crate::registry::artifact::Artifacts;
 use crate::registry::{self, Generation, Refused, Registry};
 use crate::server::{self, Drained};
 use crate::{admin, engine};
+
+pub use listeners::Listeners;
 
 /// Room in the pool beyond the requests in flight: calls that are being torn
 /// down, and `declare` of modules that are being loaded.
@@ -143,11 +146,8 @@ impl App {
             }
             Err(source) => return Err(StartError::Schema { module: module.to_owned(), source }),
         }
-        let (store, module, stop) = (Arc::clone(store), module.to_owned(), self.stop.clone());
-        self.tasks.spawn(async move {
-            // The token's only message is "stop", and then there is nothing left to do.
-            let _ = stop.run_until_cancelled(watcher::look_after(&module, &store)).await;
-        });
+        let (store, module) = (Arc::clone(store), module.to_owned());
+        self.keep(async move { watcher::look_after(&module, &store).await });
         Ok(())
     }
 
@@ -193,25 +193,29 @@ impl App {
         loaded.unwrap_or(Ok(())).map(|()| drained)
     }
 
+    /// What is done as long as the host serves.
+    fn keep(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            // The token's only message is "stop", and then there is nothing left to do.
+            let _ = stop.run_until_cancelled(work).await;
+        });
+    }
+
     /// The metrics recorder keeps every observation until it is tidied up.
     fn keep_metrics(&self) {
-        let (Some(metrics), stop) = (self.metrics.clone(), self.stop.clone()) else { return };
-        let upkeep = async move {
+        let Some(metrics) = self.metrics.clone() else { return };
+        self.keep(async move {
             loop {
                 tokio::time::sleep(METRICS_UPKEEP).await;
                 metrics.run_upkeep();
             }
-        };
-        self.tasks.spawn(async move {
-            let _ = stop.run_until_cancelled(upkeep).await;
         });
     }
 
     fn keep_budgets(&self) {
-        let (llm, stop) = (Arc::clone(&self.llm), self.stop.clone());
-        self.tasks.spawn(async move {
-            let _ = stop.run_until_cancelled(llm.look_after()).await;
-        });
+        let llm = Arc::clone(&self.llm);
+        self.keep(async move { llm.look_after().await });
     }
 
     fn announce(&self) {
@@ -229,31 +233,4 @@ impl App {
             );
         }
     }
-}
-
-/// The ports, taken before anything slow happens.
-pub struct Listeners {
-    /// Where clients come.
-    pub public: TcpListener,
-    /// Where operators come.
-    pub admin: Option<TcpListener>,
-}
-
-impl Listeners {
-    /// Takes the configured ports.
-    ///
-    /// # Errors
-    /// [`StartError::Bind`].
-    pub async fn bind(config: &Config) -> Result<Self, StartError> {
-        let public = bind(config.listen, "INNKEEPER_LISTEN").await?;
-        let admin = match config.admin_listen {
-            Some(address) => Some(bind(address, "INNKEEPER_ADMIN_LISTEN (`off` for none)").await?),
-            None => None,
-        };
-        Ok(Self { public, admin })
-    }
-}
-
-async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source, setting })
 }

@@ -81,7 +81,8 @@ impl Llm {
         let ledger = Ledger::new(database);
         let ledger = ledger.map_err(|what| SetupError { alias: "*".to_owned(), what: what.to_owned() })?;
         let open = |model: &LlmModel| {
-            let failed = |error: &dyn std::fmt::Display| SetupError { alias: model.alias.clone(), what: error.to_string() };
+            let failed =
+                |error: &dyn std::fmt::Display| SetupError { alias: model.alias.clone(), what: error.to_string() };
             let upstream = Upstream::new(model).map_err(|error| failed(&error))?;
             Ok((model.alias.clone(), Model { config: model.clone(), upstream }))
         };
@@ -101,7 +102,9 @@ impl Llm {
         }
         if let Err(error) = self.ledger.prepare().await {
             let why = crate::fault::chain(&error);
-            tracing::warn!("models cannot be asked until the database is there, and takes the tables of their budgets: {why}");
+            tracing::warn!(
+                "models cannot be asked until the database is there, and takes the tables of their budgets: {why}"
+            );
         }
     }
 
@@ -214,7 +217,12 @@ impl Access {
     }
 
     /// Reserve: every budget has room for the most that it can cost.
-    async fn reserve(&self, subjects: &[Subject], request: &Request, model: &LlmModel) -> Result<Reservation, LlmError> {
+    async fn reserve(
+        &self,
+        subjects: &[Subject],
+        request: &Request,
+        model: &LlmModel,
+    ) -> Result<Reservation, LlmError> {
         let input = upstream::estimate_input(request);
         let output = u64::from(request.max_output_tokens.unwrap_or(model.max_output_tokens));
         let over = |subject: &&Subject| (1..input).contains(&subject.budget.input_tokens_per_day);

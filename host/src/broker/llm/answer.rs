@@ -87,7 +87,10 @@ impl Answer {
 
     /// Counts what ends with this event.
     fn seen(&mut self, event: Event) -> Event {
-        let Event::Done(mut completion) = event else { return event };
+        let Event::Done(mut completion) = event else {
+            self.record.as_mut().map(Record::heard);
+            return event;
+        };
         completion.model.clone_from(&self.alias);
         if let Some(record) = self.record.take() {
             record.done(completion.usage, completion.finish);

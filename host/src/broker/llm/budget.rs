@@ -160,7 +160,8 @@ mod tests {
         let budgets = LlmBudgets::default();
         assert_eq!(keys(&budgets, Some("ada@x.org")), ["caller/todo/ada@x.org", "module/todo", "host"]);
         assert_eq!(keys(&budgets, None)[0], "anonymous/todo");
-        for id in ["'; DROP TABLE x --", "a\0b", "a/b", "\\'", "ü", "~", "a,b", "{}", &"x".repeat(500), &"ü".repeat(80)] {
+        for id in ["'; DROP TABLE x --", "a\0b", "a/b", "\\'", "ü", "~", "a,b", "{}", &"x".repeat(500), &"ü".repeat(80)]
+        {
             let key = keys(&budgets, Some(id)).remove(0);
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@%/~".contains(c);
             assert!(key.chars().all(plain) && key.len() < 230, "{key}");

@@ -56,6 +56,13 @@ impl Record {
             .record(self.began.elapsed());
     }
 
+    /// An event of it is here.
+    pub(super) fn heard(&mut self) {
+        if let Some(reservation) = &mut self.reservation {
+            reservation.heard();
+        }
+    }
+
     /// It gave no answer.
     pub(super) fn failed(mut self, error: &LlmError) {
         let cost = self.reservation.as_ref().map(|reservation| reservation.cost_of(error)).unwrap_or_default();
@@ -66,19 +73,23 @@ impl Record {
     /// Its answer broke off.
     pub(super) fn interrupted(mut self, usage: Usage, error: &LlmError) {
         self.span.fail(error.kind());
-        self.end(usage.into(), error.kind());
+        self.end(self.cost_of_part(usage), error.kind());
     }
 
     /// Nobody wants the rest of its answer.
     pub(super) fn hung_up(mut self, usage: Usage) {
         self.span.set("innkeeper.hung_up", true);
-        self.end(usage.into(), "hung-up");
+        self.end(self.cost_of_part(usage), "hung-up");
     }
 
     /// Its answer is complete.
     pub(super) fn done(mut self, usage: Usage, finish: Finish) {
         self.span.set_words("gen_ai.response.finish_reasons", &[finish.as_str()]);
         self.end(usage.into(), "ok");
+    }
+
+    fn cost_of_part(&self, usage: Usage) -> Cost {
+        self.reservation.as_ref().map(|reservation| reservation.cost_of_part(usage)).unwrap_or_default()
     }
 
     fn end(&mut self, cost: Cost, outcome: &'static str) {

@@ -11,9 +11,10 @@ use super::error::{LlmError, Wait};
 use super::ledger::{Ledger, LedgerError};
 use super::model::Usage;
 
-/// How fast a model may think while nobody sees it. What was cut off before its
-/// first event is counted so: lower, and thinking could be had for nothing by
-/// hanging up; higher, and an impatient caller pays for what was never thought.
+/// How fast a model may think while nobody sees it. The silence before the first
+/// event of an answer that was cut off is counted so. Lower: thinking could be had
+/// for nothing by hanging up. Higher: an impatient caller pays for what was never
+/// thought.
 const HIDDEN_TOKENS_PER_SECOND: u64 = 100;
 /// The pause before the second and last try at settling. What cannot be settled
 /// stays counted as it was reserved.
@@ -40,29 +41,31 @@ pub(super) struct Reservation {
     keys: Vec<Arc<str>>,
     reserved: Cost,
     began: Instant,
+    /// How long the model said nothing, once it has said something.
+    silence: Option<Duration>,
     settled: bool,
 }
 
 impl Reservation {
     /// `keys` are empty where nothing limits the request.
-    pub(super) fn new(
-        ledger: Arc<Ledger>,
-        tasks: TaskTracker,
-        id: Uuid,
-        keys: Vec<Arc<str>>,
-        reserved: Cost,
-    ) -> Self {
-        Self { ledger, tasks, id, keys, reserved, began: Instant::now(), settled: false }
+    pub(super) fn new(ledger: Arc<Ledger>, tasks: TaskTracker, id: Uuid, keys: Vec<Arc<str>>, reserved: Cost) -> Self {
+        Self { ledger, tasks, id, keys, reserved, began: Instant::now(), silence: None, settled: false }
+    }
+
+    /// The model has said something.
+    pub(super) fn heard(&mut self) {
+        self.silence.get_or_insert_with(|| self.began.elapsed());
     }
 
     /// What a request cost that gave no answer.
     pub(super) fn cost_of(&self, error: &LlmError) -> Cost {
         match error {
-            LlmError::Interrupted { usage, .. } => (*usage).into(),
-            LlmError::TimedOut(Wait::FirstEvent | Wait::Idle | Wait::Total) => self.cost_when_cut(),
+            LlmError::Interrupted { usage, .. } => self.cost_of_part(*usage),
+            LlmError::TimedOut(Wait::FirstEvent | Wait::Idle | Wait::Total) | LlmError::BudgetExceeded(_) => {
+                self.cost_when_cut()
+            }
             // The upstream has read it.
             LlmError::ContentFiltered => Cost { output: 0, ..self.reserved },
-            LlmError::BudgetExceeded(_) => self.cost_when_cut(),
             LlmError::NotConfigured(_)
             | LlmError::Invalid(_)
             | LlmError::ModelNotAllowed(_)
@@ -77,8 +80,19 @@ impl Reservation {
 
     /// What a request may have cost that was cut off before it gave anything.
     pub(super) fn cost_when_cut(&self) -> Cost {
-        let thought = self.began.elapsed().as_secs().saturating_mul(HIDDEN_TOKENS_PER_SECOND);
-        Cost { input: self.reserved.input, output: thought.min(self.reserved.output) }
+        self.cost_of_part(Usage { input: self.reserved.input, estimated: true, ..Usage::default() })
+    }
+
+    /// What a part of an answer cost: what the upstream says, else what was heard of
+    /// it and what may have been thought before.
+    pub(super) fn cost_of_part(&self, usage: Usage) -> Cost {
+        if !usage.estimated {
+            return usage.into();
+        }
+        let silence = self.silence.unwrap_or_else(|| self.began.elapsed());
+        let thought = silence.as_secs().saturating_mul(HIDDEN_TOKENS_PER_SECOND);
+        let output = usage.output.saturating_add(thought).min(self.reserved.output.max(usage.output));
+        Cost { input: usage.input, output }
     }
 
     /// Puts what was used in the place of what was reserved. Nobody waits for it.

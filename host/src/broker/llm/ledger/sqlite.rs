@@ -42,8 +42,7 @@ const USE: &str = "INSERT INTO innkeeper_llm_used (key, minute, requests, day, i
 const OPEN: &str = "INSERT INTO innkeeper_llm_open (key, request, day, input, output, ends) \
     SELECT key, ?2, day, ?3, ?4, ?5 FROM innkeeper_llm_used WHERE key = ?1";
 
-const CLOSE: &str =
-    "DELETE FROM innkeeper_llm_open WHERE key = ?1 AND request = ?2 RETURNING day, input, output";
+const CLOSE: &str = "DELETE FROM innkeeper_llm_open WHERE key = ?1 AND request = ?2 RETURNING day, input, output";
 
 const CORRECT: &str = "UPDATE innkeeper_llm_used SET input = max(0, input + ?3), output = max(0, output + ?4) \
     WHERE key = ?1 AND day = ?2";
