@@ -135,7 +135,8 @@ impl Envelope {
     /// A code that a guest may see.
     fn known(&self, status: Option<StatusCode>) -> Option<&'static str> {
         let named = KNOWN.iter().find(|known| self.is_one_of(&[**known])).copied();
-        named.or_else(|| self.is_one_of(&NO_MONEY).then_some("insufficient_quota")).or_else(|| {
+        let is_poor = self.is_one_of(&NO_MONEY) || status == Some(StatusCode::PAYMENT_REQUIRED);
+        named.or_else(|| is_poor.then_some("insufficient_quota")).or_else(|| {
             let message = self.message.to_ascii_lowercase();
             // A bad key is 400 at one provider, and without a code at others.
             let is_key = message.contains("api key") && ["incorrect", "invalid"].iter().any(|w| message.contains(w));
