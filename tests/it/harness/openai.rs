@@ -220,6 +220,8 @@ fn respond(turn: Turn, request: &Value, is_responses: bool, number: usize, under
             match end {
                 turn::End::Whole => under_way.complete(),
                 turn::End::Cut => {
+                    // What was not sent yet would go with the connection.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                     under_way.is_complete = true;
                     let cut = Err(std::io::Error::other("as the script has it"));
                     return Some((cut, (events, every, turn::End::Whole, under_way)));

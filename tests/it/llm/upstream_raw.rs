@@ -15,10 +15,19 @@ use innkeeper::config::{Dialect, LlmModel};
 use super::upstream::{ask, collect, model};
 use crate::harness::{RawModel, STREAM, Step};
 
-/// A server's alias, which is given up on very soon: what is tested is the outcome.
-fn impatient(url: &str, dialect: Dialect) -> LlmModel {
+/// A server's alias that has the time for every retry.
+fn patient(url: &str, dialect: Dialect) -> LlmModel {
     let mut model = model(url, dialect);
-    model.timeouts.first_event = Duration::from_millis(600);
+    model.timeouts.first_event = Duration::from_secs(6);
+    model.timeouts.idle = Duration::from_secs(2);
+    model.timeouts.total = Duration::from_secs(12);
+    model
+}
+
+/// One that is given up on so soon that nothing is tried again.
+fn hasty(url: &str, dialect: Dialect) -> LlmModel {
+    let mut model = model(url, dialect);
+    model.timeouts.first_event = Duration::from_millis(450);
     model.timeouts.idle = Duration::from_millis(300);
     model.timeouts.total = Duration::from_millis(1_500);
     model
@@ -78,12 +87,15 @@ fn failed(error: &LlmError) -> String {
 
 /// Asks a server for each case, all at once.
 async fn check(dialect: Dialect, cases: &[(&str, Vec<Step>, &str)]) {
+    check_with(patient, dialect, cases).await;
+}
+
+async fn check_with(alias: fn(&str, Dialect) -> LlmModel, dialect: Dialect, cases: &[(&str, Vec<Step>, &str)]) {
     let one = |(name, steps, expected): &(&str, Vec<Step>, &str)| {
         let (name, steps, expected) = ((*name).to_owned(), steps.clone(), (*expected).to_owned());
         async move {
             let server = RawModel::start(steps).await;
-            let found =
-                tokio::time::timeout(Duration::from_secs(20), outcome(&impatient(&server.url(), dialect))).await;
+            let found = tokio::time::timeout(Duration::from_secs(20), outcome(&alias(&server.url(), dialect))).await;
             let found = found.unwrap_or_else(|_| "nothing, ever".to_owned());
             (found != expected).then(|| format!("{name}: {found}\n    and not {expected}"))
         }

@@ -122,7 +122,7 @@ fn responses(request: &Value) -> Result<(), String> {
     let mut pending = HashSet::new();
     for item in list(&request["input"]) {
         match item["type"].as_str() {
-            None => only(item, "a message", &["role", "content"])?,
+            None => only(item, "a message", &["role", "content", "phase"])?,
             Some("reasoning") => only(item, "a thought", &["type", "id", "summary", "encrypted_content"])?,
             Some("function_call") => {
                 only(item, "a call", &["type", "call_id", "name", "arguments"])?;

@@ -6,7 +6,7 @@ use innkeeper::broker::llm::upstream::Upstream;
 use innkeeper::broker::llm::{Event, LlmError};
 use innkeeper::config::Dialect;
 
-use super::{DONE, HI, STOP, calls, failed, impatient, outcome, stream};
+use super::{DONE, HI, STOP, calls, failed, outcome, patient, stream};
 use crate::harness::{OpenAi, RawModel, STREAM, Step, Turn, report};
 use crate::llm::upstream::{ask, collect, model};
 
@@ -25,10 +25,10 @@ const IN_THE_KERNEL: usize = 12 << 20;
 async fn a_guest_that_stalls_stalls_the_socket() {
     let event = format!("data: {HI}\n\n").into_bytes();
     let server = RawModel::start(vec![Step::send(STREAM), Step::Flood(event.repeat(100), 200 << 20)]).await;
-    let mut patient = model(&server.url(), Dialect::Chat);
+    let mut model = model(&server.url(), Dialect::Chat);
     // So that the answer's own limit of bytes is not what stops it.
-    patient.timeouts.total = Duration::from_secs(30);
-    let upstream = Upstream::new(&patient).expect("an upstream");
+    model.timeouts.total = Duration::from_secs(30);
+    let upstream = Upstream::new(&model).expect("an upstream");
     let mut large = ask("hello");
     large.max_output_tokens = Some(1 << 20);
     let mut answer = upstream.open(&large).await.expect("an answer");
@@ -74,9 +74,9 @@ async fn a_thousand_calls_are_too_many() {
         .map(|at| format!(r#"{{"index":{at},"id":"c{at}","function":{{"name":"add","arguments":"{{}}"}}}}"#))
         .collect();
     let server = RawModel::start(stream(&[&calls(&many.join(",")), STOP, DONE])).await;
-    assert_eq!(outcome(&impatient(&server.url(), Dialect::Chat)).await, "interrupted: \"\"");
+    assert_eq!(outcome(&patient(&server.url(), Dialect::Chat)).await, "interrupted: \"\"");
     let server = RawModel::start(stream(&[&calls(&many[..128].join(",")), STOP, DONE])).await;
-    assert!(outcome(&impatient(&server.url(), Dialect::Chat)).await.starts_with("ToolCalls: add({}) add({})"));
+    assert!(outcome(&patient(&server.url(), Dialect::Chat)).await.starts_with("ToolCalls: add({}) add({})"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

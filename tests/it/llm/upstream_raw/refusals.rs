@@ -6,7 +6,7 @@ use innkeeper::broker::llm::LlmError;
 use innkeeper::broker::llm::upstream::Upstream;
 use innkeeper::config::Dialect;
 
-use super::{DONE, HI, JSON, STOP, check, failed, impatient, outcome, stream, whole};
+use super::{DONE, HI, JSON, STOP, check, check_with, failed, hasty, outcome, patient, stream, whole};
 use crate::harness::{KEY, RawModel, STREAM, Step, Unanswering};
 use crate::llm::upstream::{ask, model};
 
@@ -111,23 +111,22 @@ async fn silence_is_given_up_on_wherever_it_begins() {
             "late FirstEvent",
         ),
     ];
-    check(Dialect::Chat, &cases).await;
+    check_with(hasty, Dialect::Chat, &cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_there_is_told_from_nobody_answering() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
-    assert_eq!(outcome(&impatient(&format!("http://{closed}/v1"), Dialect::Chat)).await, "upstream 0 - again");
+    assert_eq!(outcome(&patient(&format!("http://{closed}/v1"), Dialect::Chat)).await, "upstream 0 - again");
 
-    let mut late = impatient(&format!("http://{}/v1", Unanswering::start().await.address), Dialect::Chat);
-    late.timeouts.connect = Duration::from_millis(100);
     let full = Unanswering::start().await;
-    late.base_url = format!("http://{}/v1", full.address).parse().expect("a URL");
+    let mut late = patient(&format!("http://{}/v1", full.address), Dialect::Chat);
+    late.timeouts.connect = Duration::from_millis(100);
     assert_eq!(outcome(&late).await, "late Connect");
 
     let plain = RawModel::start(vec![Step::send("HTTP/1.1 200 OK\r\n\r\n")]).await;
-    let https = plain.url().replace("http:", "https:");
-    assert_eq!(outcome(&impatient(&https, Dialect::Chat)).await, "upstream 0 - again", "no TLS there");
+    late.base_url = plain.url().replace("http:", "https:").parse().expect("a URL");
+    assert_eq!(outcome(&late).await, "late Connect", "it waits for a request in the clear");
     assert_eq!(plain.asked(), 0, "nothing was sent in the clear");
 }
 
@@ -150,7 +149,7 @@ async fn a_key_that_is_echoed_reaches_nobody() {
     let chunk = format!(r#"{{"error":{{"message":"{KEY}","code":"{KEY}"}}}}"#);
     for steps in [whole(401, JSON, &echo), whole(500, JSON, &echo), stream(&[HI, &chunk])] {
         let server = RawModel::start(steps).await;
-        let upstream = Upstream::new(&impatient(&server.url(), Dialect::Chat)).expect("an upstream");
+        let upstream = Upstream::new(&patient(&server.url(), Dialect::Chat)).expect("an upstream");
         let error = match upstream.open(&ask("hello")).await {
             Err(error) => error,
             Ok(mut answer) => crate::llm::upstream::collect(&mut answer).await.1.expect("an error"),
@@ -165,10 +164,10 @@ async fn a_key_that_is_echoed_reaches_nobody() {
 async fn answers(script: Vec<Vec<Step>>) -> (String, usize) {
     let last = script.len() - 1;
     let server = RawModel::scripted(move |_, number| script[number.min(last)].clone()).await;
-    let mut patient = model(&server.url(), Dialect::Chat);
-    patient.timeouts.first_event = Duration::from_secs(10);
-    patient.timeouts.total = Duration::from_secs(12);
-    (outcome(&patient).await, server.asked())
+    let mut model = model(&server.url(), Dialect::Chat);
+    model.timeouts.first_event = Duration::from_secs(10);
+    model.timeouts.total = Duration::from_secs(12);
+    (outcome(&model).await, server.asked())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,7 +206,7 @@ async fn redirects_are_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         let to = format!("location: {}/chat/completions\r\n", elsewhere.url());
         let server = RawModel::start(whole(status, &to, "")).await;
-        let found = outcome(&impatient(&server.url(), Dialect::Chat)).await;
+        let found = outcome(&patient(&server.url(), Dialect::Chat)).await;
         assert_eq!(found, format!("upstream {status} - never"));
     }
     assert_eq!(elsewhere.asked(), 0, "the key stays with whom it is for");
@@ -216,7 +215,7 @@ async fn redirects_are_not_followed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_is_down_is_left_alone_for_a_while() {
     let server = RawModel::start(whole(500, "x-should-retry: false\r\n", "{}")).await;
-    let upstream = Upstream::new(&impatient(&server.url(), Dialect::Chat)).expect("an upstream");
+    let upstream = Upstream::new(&patient(&server.url(), Dialect::Chat)).expect("an upstream");
     for _ in 0..20 {
         assert!(upstream.open(&ask("hello")).await.is_err());
     }

@@ -175,13 +175,13 @@ impl Failure {
         } else {
             LlmError::Upstream { status: shown, code, retryable, request_id: hints.request_id }
         };
-        let is_final = matches!(error, LlmError::ContextTooLong | LlmError::ContentFiltered) || !retryable;
+        let is_about_content = matches!(error, LlmError::ContextTooLong | LlmError::ContentFiltered);
         let retry = match hints.retry_after {
-            _ if is_final => Retry::Never,
+            _ if is_about_content || !retryable => Retry::Never,
             Some(after) => Retry::After(after),
             None => Retry::Soon,
         };
-        Self { error, said, retry, is_outage: is_outage && !is_final }
+        Self { error, said, retry, is_outage: is_outage && !is_about_content }
     }
 
     /// There is no answer: nobody is there, or the connection ended.
