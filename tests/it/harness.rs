@@ -68,6 +68,12 @@ pub fn token(user: &str) -> String {
     mint(SECRET.as_bytes(), &token).expect("signed")
 }
 
+/// The host's own client brings TLS into reqwest, and reqwest's clients then want to
+/// know whose, for plain HTTP too. The second time it does nothing.
+fn provide_tls() {
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+}
+
 /// How a test host is set up.
 pub struct Setup {
     vars: Vec<(String, String)>,
@@ -155,6 +161,7 @@ pub struct TestHost {
 
 impl TestHost {
     async fn start(config: Config, database: TestDatabase) -> Result<Self, StartError> {
+        provide_tls();
         let app = App::new(config.clone())?;
         let listeners = Listeners::bind(&config).await?;
         let address = listeners.public.local_addr().expect("bound");
