@@ -16,3 +16,4 @@ pub mod pages;
 pub mod reply;
 pub mod settings;
 pub mod tasks;
+pub mod tools;

@@ -15,6 +15,8 @@ innkeeper_guest::schema! {
     owned: [("tasks", "user_id")],
 }
 
+innkeeper_guest::tools!(todo::tools::ALL, ignore: ["user_id"]);
+
 #[wstd::http_server]
 async fn main(request: Request<Body>) -> Result<Response<Body>> {
     let router = todo::app::router(request.uri().path(), innkeeper_guest::accounts::enabled);
