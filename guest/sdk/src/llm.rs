@@ -189,6 +189,13 @@ impl Answer {
         self.ended |= matches!(event, Event::Done(_));
         Ok(Next::Event(event))
     }
+
+    /// An event that came together with the last one, without waiting for more.
+    pub fn ready(&mut self) -> Option<Event> {
+        let event = self.ready.pop_front()?;
+        self.ended |= matches!(event, Event::Done(_));
+        Some(event)
+    }
 }
 
 impl Iterator for Answer {

@@ -6,6 +6,8 @@
 
 pub mod accounts;
 pub mod app;
+pub mod chat;
+pub mod chatkit;
 pub mod check;
 #[cfg(test)]
 mod golden;
