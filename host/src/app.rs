@@ -1,5 +1,7 @@
 //! The composition root: from a configuration to a host that serves.
 
+mod listeners;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,12 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wasmtime::Engine;
 
 use crate::broker::identity::Identity;
+use crate::broker::llm::Llm;
 use crate::broker::sql::{self, PrepareError, watcher};
 use crate::config::Config;
 use crate::front::{self, Front, admit::Admission};
@@ -21,6 +23,8 @@ use crate::registry::artifact::Artifacts;
 use crate::registry::{self, Generation, Refused, Registry};
 use crate::server::{self, Drained};
 use crate::{admin, engine};
+
+pub use listeners::Listeners;
 
 /// Room in the pool beyond the requests in flight: calls that are being torn
 /// down, and `declare` of modules that are being loaded.
@@ -50,6 +54,9 @@ pub enum StartError {
     /// Callers cannot be verified as configured.
     #[error("callers cannot be verified: {0}")]
     Identity(&'static str),
+    /// Models cannot be asked as configured.
+    #[error(transparent)]
+    Llm(#[from] crate::broker::llm::SetupError),
     /// The way to the collector cannot be made.
     #[error("cannot make a TLS client for OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
     Otlp(#[from] crate::otlp::TlsError),
@@ -72,6 +79,7 @@ pub struct App {
     engine: Engine,
     artifacts: Arc<Artifacts>,
     front: Arc<Front>,
+    llm: Arc<Llm>,
     metrics: Option<PrometheusHandle>,
     otlp: Option<Otlp>,
     tasks: TaskTracker,
@@ -92,6 +100,7 @@ impl App {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let otlp = config.otlp.as_ref().map(|otlp| Otlp::start(otlp, &tasks)).transpose()?;
         let schemas = config.modules.iter().map(|module| sql::backend::schema_name(&module.name)).collect();
+        let llm = Arc::new(Llm::new(&config.llm, &config.database.kind, &tasks)?);
         let front = Arc::new(Front {
             identity: Arc::new(Identity::new(&config, schemas, &tasks).map_err(StartError::Identity)?),
             trusted_proxies: config.trusted_proxies,
@@ -100,7 +109,7 @@ impl App {
             tracer: otlp.as_ref().map(Otlp::tracer),
             draining: AtomicBool::new(false),
         });
-        Ok(Self { config, engine, artifacts, front, metrics, otlp, tasks, stop })
+        Ok(Self { config, engine, artifacts, front, llm, metrics, otlp, tasks, stop })
     }
 
     /// Loads every module and publishes them as the first generation. A database
@@ -111,16 +120,12 @@ impl App {
     /// A module that can never be served as it is.
     pub async fn load(&self) -> Result<(), StartError> {
         self.front.identity.prepare_accounts().await;
+        self.llm.prepare().await;
+        let shared = registry::Shared { identity: &self.front.identity, llm: &self.llm };
         let mut routes = Vec::new();
         for module in &self.config.modules {
-            let guest = registry::load(
-                &self.engine,
-                &self.artifacts,
-                module,
-                &self.config.database,
-                Some(&self.front.identity),
-            )
-            .await?;
+            let (engine, artifacts, database) = (&self.engine, &self.artifacts, &self.config.database);
+            let guest = registry::load(engine, artifacts, module, database, Some(shared)).await?;
             if let Some(store) = &guest.profile.sql {
                 self.connect(&module.name, store).await?;
             }
@@ -141,11 +146,8 @@ impl App {
             }
             Err(source) => return Err(StartError::Schema { module: module.to_owned(), source }),
         }
-        let (store, module, stop) = (Arc::clone(store), module.to_owned(), self.stop.clone());
-        self.tasks.spawn(async move {
-            // The token's only message is "stop", and then there is nothing left to do.
-            let _ = stop.run_until_cancelled(watcher::look_after(&module, &store)).await;
-        });
+        let (store, module) = (Arc::clone(store), module.to_owned());
+        self.keep(async move { watcher::look_after(&module, &store).await });
         Ok(())
     }
 
@@ -169,6 +171,7 @@ impl App {
             self.tasks.spawn(server::run(listener, service, options, self.stop.clone().cancelled_owned()));
         }
         self.keep_metrics();
+        self.keep_budgets();
         tokio::pin!(shutdown);
         // The signal to stop counts from the start: modules may take their time.
         let loaded = tokio::select! {
@@ -190,18 +193,29 @@ impl App {
         loaded.unwrap_or(Ok(())).map(|()| drained)
     }
 
+    /// What is done as long as the host serves.
+    fn keep(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            // The token's only message is "stop", and then there is nothing left to do.
+            let _ = stop.run_until_cancelled(work).await;
+        });
+    }
+
     /// The metrics recorder keeps every observation until it is tidied up.
     fn keep_metrics(&self) {
-        let (Some(metrics), stop) = (self.metrics.clone(), self.stop.clone()) else { return };
-        let upkeep = async move {
+        let Some(metrics) = self.metrics.clone() else { return };
+        self.keep(async move {
             loop {
                 tokio::time::sleep(METRICS_UPKEEP).await;
                 metrics.run_upkeep();
             }
-        };
-        self.tasks.spawn(async move {
-            let _ = stop.run_until_cancelled(upkeep).await;
         });
+    }
+
+    fn keep_budgets(&self) {
+        let llm = Arc::clone(&self.llm);
+        self.keep(async move { llm.look_after().await });
     }
 
     fn announce(&self) {
@@ -219,31 +233,4 @@ impl App {
             );
         }
     }
-}
-
-/// The ports, taken before anything slow happens.
-pub struct Listeners {
-    /// Where clients come.
-    pub public: TcpListener,
-    /// Where operators come.
-    pub admin: Option<TcpListener>,
-}
-
-impl Listeners {
-    /// Takes the configured ports.
-    ///
-    /// # Errors
-    /// [`StartError::Bind`].
-    pub async fn bind(config: &Config) -> Result<Self, StartError> {
-        let public = bind(config.listen, "INNKEEPER_LISTEN").await?;
-        let admin = match config.admin_listen {
-            Some(address) => Some(bind(address, "INNKEEPER_ADMIN_LISTEN (`off` for none)").await?),
-            None => None,
-        };
-        Ok(Self { public, admin })
-    }
-}
-
-async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source, setting })
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 
 pub use declaration::Declaration;
-pub use load::{Inspection, Refused, inspect, load};
+pub use load::{Inspection, Refused, Shared, inspect, load};
 
 use crate::instance::Guest;
 

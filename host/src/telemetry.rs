@@ -27,6 +27,13 @@ pub const IDENTITY_LOOKUPS: &str = "innkeeper_identity_lookups_total";
 /// Calls of the accounts broker, by call (`register`, `login`, `sign-out`) and
 /// by outcome: many `wrong_credentials` or `too_many` are somebody who guesses.
 pub const ACCOUNT_CALLS: &str = "innkeeper_account_calls_total";
+/// Requests to language models, by module, alias and outcome: `ok`, `hung-up`, or
+/// the word for what went wrong.
+pub const LLM_REQUESTS: &str = "innkeeper_llm_requests_total";
+/// Tokens as the budgets counted them, by module, alias and kind: `input` or `output`.
+pub const LLM_TOKENS: &str = "innkeeper_llm_tokens_total";
+/// Seconds until an answer began, by module and alias.
+pub const LLM_FIRST_EVENT: &str = "innkeeper_llm_first_event_seconds";
 /// Spans that the collector did not get.
 pub const SPANS_LOST: &str = "innkeeper_spans_lost_total";
 
@@ -90,6 +97,9 @@ pub fn metrics() -> Option<PrometheusHandle> {
     metrics::describe_gauge!(IN_FLIGHT, "Requests that are being served");
     metrics::describe_counter!(IDENTITY_LOOKUPS, "Reads of Better Auth's tables");
     metrics::describe_counter!(LOG_DROPPED, "Guest log lines over a call's limit");
+    metrics::describe_counter!(LLM_REQUESTS, "Requests to language models");
+    metrics::describe_counter!(LLM_TOKENS, "Tokens that language models took and gave");
+    metrics::describe_histogram!(LLM_FIRST_EVENT, metrics::Unit::Seconds, "Time until an answer began");
     metrics::describe_counter!(SPANS_LOST, "Spans that the collector did not get");
     Some(handle)
 }

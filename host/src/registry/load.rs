@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
@@ -15,9 +14,10 @@ use super::declaration::{Declaration, vet_all};
 use super::link::{Unmet, link};
 use crate::bindings::schema::SchemaExportsPre;
 use crate::broker::identity::Identity;
+use crate::broker::llm::{self, Llm};
 use crate::broker::sql;
 use crate::broker::sql::backend::{self, Caps};
-use crate::call::{Call, trace::Trace};
+use crate::call::{Call, Deadline, trace::Trace};
 use crate::config::{AccountsGrant, Database, Grants, ModuleConfig, SqlGrant};
 use crate::instance::{self, Guest, Profile, State};
 
@@ -80,8 +80,17 @@ pub enum Why {
     Database(String),
 }
 
+/// What modules that will be called share.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
+    /// Local accounts, where they are on.
+    pub identity: &'a Arc<Identity>,
+    /// Language models, where there are any.
+    pub llm: &'a Arc<Llm>,
+}
+
 /// Loads one module: everything but the database itself, which may be away.
-/// `identity` is for a module that will be called, and may use local accounts.
+/// `shared` is for a module that will be called.
 ///
 /// # Errors
 /// See [`Why`].
@@ -90,7 +99,7 @@ pub async fn load(
     artifacts: &Arc<Artifacts>,
     config: &ModuleConfig,
     database: &Database,
-    identity: Option<&Arc<Identity>>,
+    shared: Option<Shared<'_>>,
 ) -> Result<Guest, Refused> {
     let refused = |why| Refused { module: config.name.clone(), why };
     let (component, digest) = compile(engine, artifacts, &config.source).await.map_err(refused)?;
@@ -103,7 +112,11 @@ pub async fn load(
     };
     let settings = config.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let mut profile = Profile::new(&config.name, config.limits.clone(), settings, sql.map(Arc::new));
-    profile.identity = identity.filter(|_| config.grants.accounts == AccountsGrant::Granted).cloned();
+    if let Some(Shared { identity, llm }) = shared {
+        let granted = config.grants.accounts == AccountsGrant::Granted;
+        profile.identity = granted.then(|| Arc::clone(identity));
+        profile.llm = config.grants.llm.as_ref().map(|aliases| llm::Access::new(llm, &config.name, aliases));
+    }
     Guest::new(profile, pre, digest).map_err(|_| refused(Why::NothingToServe))
 }
 
@@ -156,7 +169,7 @@ async fn declare(
         id: "declare".into(),
         caller: None,
         client: None,
-        deadline: Instant::now() + limits.wall,
+        deadline: Deadline::after(limits.wall),
         trace: Trace::default(),
     };
     let profile = Profile::new(module, limits, WasiConfigVariables::new(), None);
@@ -208,7 +221,7 @@ pub async fn inspect(
     let callable =
         |item: &ComponentItem| matches!(item, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_));
     let exports = ty.exports(engine).filter(|(_, item)| callable(&item.ty)).map(|(name, _)| name.to_owned()).collect();
-    let all = Grants { sql: Some(SqlGrant { free: true }), accounts: AccountsGrant::Granted };
+    let all = Grants { sql: Some(SqlGrant { free: true }), accounts: AccountsGrant::Granted, llm: Some(Vec::new()) };
     let pre = link(engine, &component, &all).map_err(|unmet| refused(unmet.into()))?;
     let declaration =
         declare(engine, &component, &pre, database, &backend::schema_name(&module)).await.map_err(refused)?;
