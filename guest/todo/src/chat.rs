@@ -9,6 +9,7 @@
 pub mod body;
 pub mod conversations;
 mod history;
+pub mod openapi;
 mod prompt;
 pub mod run;
 pub mod shape;

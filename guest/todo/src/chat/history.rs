@@ -117,7 +117,6 @@ mod tests {
             id: turn * 100 + step,
             turn,
             step,
-            role: if step == 0 { "user" } else { "assistant" }.to_owned(),
             content: content.to_owned(),
             finish: "stop".to_owned(),
             continuation: None,

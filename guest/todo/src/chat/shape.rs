@@ -62,7 +62,8 @@ pub struct ToolCall<'a> {
     parameters: Box<RawValue>,
     function: Function<'a>,
     status: &'static str,
-    result: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Box<RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -87,8 +88,13 @@ impl<'a> ToolCall<'a> {
             parameters: arguments,
             function: Function { name: &call.name, arguments: &call.arguments },
             status: call.status.word(),
-            result: object(result),
+            result: Some(object(result)),
         }
+    }
+
+    /// A call that was asked for and has nothing to show yet.
+    pub fn announced(call: &'a Call) -> Self {
+        Self { result: None, ..Self::of(call) }
     }
 }
 

@@ -183,7 +183,6 @@ impl Store {
             id: ids.next().ok_or_else(no_row)??,
             turn,
             step,
-            role: "assistant".to_owned(),
             content: text.to_owned(),
             finish: finish.to_owned(),
             continuation,

@@ -41,7 +41,7 @@ impl Frames {
         let conversation_id = self.run.conversation();
         match event {
             Event::Text(delta) => frame(text, "delta", &json!({ "delta": delta })),
-            Event::Call(call) => frame(text, "tool_call", &ToolCall::of(&call)),
+            Event::Call(call) => frame(text, "tool_call", &ToolCall::announced(&call)),
             Event::Result(call) => frame(text, "tool_result", &ToolCall::of(&call)),
             Event::Approval(calls) => {
                 let calls: Vec<_> = calls.iter().map(ToolCall::of).collect();

@@ -11,7 +11,6 @@ pub struct Message {
     pub(crate) id: i64,
     pub(crate) turn: i64,
     pub(crate) step: i64,
-    pub(crate) role: String,
     pub(crate) content: String,
     /// Why it ends: the words of [`super::run::Finish`].
     pub(crate) finish: String,
@@ -89,16 +88,7 @@ const REJECTED: &str =
 
 impl Message {
     pub(super) fn said_by_user(id: i64, turn: i64, text: &str, created_at: Timestamp) -> Self {
-        Self {
-            id,
-            turn,
-            step: 0,
-            role: "user".to_owned(),
-            content: text.to_owned(),
-            finish: "stop".to_owned(),
-            continuation: None,
-            created_at,
-        }
+        Self { id, turn, step: 0, content: text.to_owned(), finish: "stop".to_owned(), continuation: None, created_at }
     }
 }
 
