@@ -78,12 +78,21 @@ where
     let filter =
         filter.and_then(|text| text.parse().ok()).unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let lines = fmt::layer().with_writer(writer);
+    let registry = registry().with(silence()).with(filter);
     match format {
-        Format::Text => tracing::subscriber::set_global_default(registry().with(filter).with(lines.with_target(false))),
+        Format::Text => tracing::subscriber::set_global_default(registry.with(lines.with_target(false))),
         Format::Json => tracing::subscriber::set_global_default(
-            registry().with(filter).with(lines.json().flatten_event(true).with_current_span(false)),
+            registry.with(lines.json().flatten_event(true).with_current_span(false)),
         ),
     }
+}
+
+/// Whatever the operator's filter says: the client of language models logs whole
+/// answers, and errors that hold parts of keys. `broker/llm` says what there is to
+/// say about them.
+fn silence() -> Targets {
+    let all = Targets::new().with_default(LevelFilter::TRACE);
+    all.with_target("async_openai", LevelFilter::OFF).with_target("reqwest", LevelFilter::OFF)
 }
 
 /// Starts metrics for the process; the handle renders them for `/metrics`.
@@ -102,4 +111,19 @@ pub fn metrics() -> Option<PrometheusHandle> {
     metrics::describe_histogram!(LLM_FIRST_EVENT, metrics::Unit::Seconds, "Time until an answer began");
     metrics::describe_counter!(SPANS_LOST, "Spans that the collector did not get");
     Some(handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::silence;
+
+    #[test]
+    fn the_client_of_language_models_logs_nothing() {
+        for target in ["async_openai", "async_openai::client", "reqwest::connect"] {
+            assert!(!silence().would_enable(target, &Level::ERROR), "{target}");
+        }
+        assert!(silence().would_enable("innkeeper::broker::llm::upstream", &Level::DEBUG));
+    }
 }

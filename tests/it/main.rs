@@ -14,6 +14,7 @@ mod front;
 mod guests;
 mod identity;
 mod isolation;
+mod llm;
 mod load;
 mod logs;
 mod sql;

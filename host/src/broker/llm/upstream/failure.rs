@@ -135,7 +135,8 @@ impl Envelope {
     /// A code that a guest may see.
     fn known(&self, status: Option<StatusCode>) -> Option<&'static str> {
         let named = KNOWN.iter().find(|known| self.is_one_of(&[**known])).copied();
-        named.or_else(|| self.is_one_of(&NO_MONEY).then_some("insufficient_quota")).or_else(|| {
+        let is_poor = self.is_one_of(&NO_MONEY) || status == Some(StatusCode::PAYMENT_REQUIRED);
+        named.or_else(|| is_poor.then_some("insufficient_quota")).or_else(|| {
             let message = self.message.to_ascii_lowercase();
             // A bad key is 400 at one provider, and without a code at others.
             let is_key = message.contains("api key") && ["incorrect", "invalid"].iter().any(|w| message.contains(w));
@@ -174,13 +175,13 @@ impl Failure {
         } else {
             LlmError::Upstream { status: shown, code, retryable, request_id: hints.request_id }
         };
-        let is_final = matches!(error, LlmError::ContextTooLong | LlmError::ContentFiltered) || !retryable;
+        let is_about_content = matches!(error, LlmError::ContextTooLong | LlmError::ContentFiltered);
         let retry = match hints.retry_after {
-            _ if is_final => Retry::Never,
+            _ if is_about_content || !retryable => Retry::Never,
             Some(after) => Retry::After(after),
             None => Retry::Soon,
         };
-        Self { error, said, retry, is_outage: is_outage && !is_final }
+        Self { error, said, retry, is_outage: is_outage && !is_about_content }
     }
 
     /// There is no answer: nobody is there, or the connection ended.

@@ -12,14 +12,16 @@ const ITEMS: usize = 512;
 const PARTS: usize = 64;
 /// Bytes of an id.
 const ID_BYTES: usize = 256;
+/// What a message can be. Models that say so want to be told again.
+const PHASES: [&str; 2] = ["commentary", "final_answer"];
 
 /// One item of a turn, in its order.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kept {
     /// To be sent as it is.
     Reasoning(Value),
-    /// The turn's text was here.
-    Text,
+    /// The turn's text was here, as this phase of it.
+    Text(Option<&'static str>),
     /// The call with this id was here.
     Call(String),
 }
@@ -28,7 +30,10 @@ pub(super) enum Kept {
 pub(super) fn item(item: &Value) -> Option<Value> {
     match item["type"].as_str()? {
         "reasoning" => reasoning(item),
-        "message" => Some(json!({"type": "message"})),
+        "message" => Some(match phase(item) {
+            Some(phase) => json!({"type": "message", "phase": phase}),
+            None => json!({"type": "message"}),
+        }),
         "function_call" => Some(json!({"type": "function_call", "call_id": item["call_id"].as_str()?})),
         _ => None,
     }
@@ -46,11 +51,15 @@ pub(super) fn read(continuation: &[u8]) -> Result<Vec<Kept>, LlmError> {
     }
     let read = |item: &Value| match item["type"].as_str()? {
         "reasoning" => reasoning(item).map(Kept::Reasoning),
-        "message" => Some(Kept::Text),
+        "message" => Some(Kept::Text(phase(item))),
         "function_call" => Some(Kept::Call(item["call_id"].as_str()?.to_owned())),
         _ => None,
     };
     items.iter().map(|item| read(item).ok_or_else(invalid)).collect()
+}
+
+fn phase(item: &Value) -> Option<&'static str> {
+    PHASES.into_iter().find(|phase| item["phase"] == *phase)
 }
 
 /// A reasoning item with the fields that it has, and no others. One that is not
@@ -80,6 +89,10 @@ mod tests {
         let sent = read(json!([thought]).to_string().as_bytes()).expect("kept");
         assert_eq!(sent, [Kept::Reasoning(kept)]);
         assert_eq!(item(&json!({"type": "web_search_call", "id": "ws"})), None);
+        let message = json!({"type": "message", "phase": "commentary", "content": []});
+        assert_eq!(item(&message), Some(json!({"type": "message", "phase": "commentary"})));
+        let made_up = json!([message, {"type": "message", "phase": "system"}]).to_string();
+        assert_eq!(read(made_up.as_bytes()), Ok(vec![Kept::Text(Some("commentary")), Kept::Text(None)]));
     }
 
     #[test]

@@ -46,6 +46,8 @@ enum Item<'a> {
     Message {
         role: &'static str,
         content: Content<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        phase: Option<&'static str>,
     },
     Call(Call<'a>),
     Output(Output<'a>),
@@ -147,9 +149,9 @@ fn push<'a>(input: &mut Vec<Item<'a>>, message: &'a Message, quirks: &Quirks) ->
     match message {
         Message::System(text) => {
             let role = if quirks.developer_role { "developer" } else { "system" };
-            input.push(Item::Message { role, content: Content::Text(text) });
+            input.push(Item::Message { role, content: Content::Text(text), phase: None });
         }
-        Message::User(parts) => input.push(Item::Message { role: "user", content: content(parts) }),
+        Message::User(parts) => input.push(Item::Message { role: "user", content: content(parts), phase: None }),
         Message::Assistant(turn) => push_turn(input, turn)?,
         Message::Tool { call_id, content } => input.push(Item::Output(Output { call_id, output: content })),
     }
@@ -162,11 +164,11 @@ fn push_turn<'a>(input: &mut Vec<Item<'a>>, turn: &'a Turn) -> Result<(), LlmErr
     let kept = turn.continuation.as_deref().map(kept::read).transpose()?.unwrap_or_default();
     let mut text = turn.text.as_deref().or(turn.refusal.as_deref());
     let mut calls: Vec<&ToolCall> = turn.tool_calls.iter().collect();
-    let said = |text| Item::Message { role: "assistant", content: Content::Text(text) };
+    let said = |text, phase| Item::Message { role: "assistant", content: Content::Text(text), phase };
     for kept in kept {
         match kept {
             Kept::Reasoning(item) => input.push(Item::Reasoning(item)),
-            Kept::Text => input.extend(text.take().map(said)),
+            Kept::Text(phase) => input.extend(text.take().map(|text| said(text, phase))),
             Kept::Call(id) => {
                 if let Some(at) = calls.iter().position(|call| call.id == id) {
                     input.push(called(calls.remove(at)));
@@ -174,7 +176,7 @@ fn push_turn<'a>(input: &mut Vec<Item<'a>>, turn: &'a Turn) -> Result<(), LlmErr
             }
         }
     }
-    input.extend(text.map(said));
+    input.extend(text.map(|text| said(text, None)));
     input.extend(calls.into_iter().map(called));
     Ok(())
 }
