@@ -7,6 +7,7 @@
 mod harness;
 
 mod accounts;
+mod chat;
 mod cli;
 mod database;
 mod front;
