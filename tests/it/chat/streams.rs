@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-
 use super::*;
 use crate::harness::report;
 
@@ -19,9 +17,9 @@ async fn words_go_out_as_they_come() {
     for (name, value) in [("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no")] {
         assert_eq!(answer.headers()[name], value);
     }
-    let (mut chunks, mut seen, mut first) = (answer.bytes_stream(), String::new(), None);
-    while let Some(chunk) = chunks.next().await {
-        seen.push_str(std::str::from_utf8(&chunk.expect("a chunk")).expect("text"));
+    let (mut answer, mut seen, mut first) = (answer, String::new(), None);
+    while let Some(chunk) = answer.chunk().await.expect("a chunk") {
+        seen.push_str(std::str::from_utf8(&chunk).expect("text"));
         if seen.contains("one ") && first.is_none() {
             assert!(!seen.contains("two "), "more came at once: {seen}");
             first = Some(begun.elapsed());
@@ -42,12 +40,12 @@ async fn a_client_that_hangs_up_can_go_on_later() {
         let host = setup(&model, database).start().await;
         let request = host.post("/api/chat", &json!({ "message": "add milk" })).by("ada");
         let answer = request.header("accept", "text/event-stream").send().await.expect("an answer");
-        let mut chunks = answer.bytes_stream();
-        let mut seen = String::new();
+        let (mut answer, mut seen) = (answer, String::new());
         while !seen.contains("event: delta") {
-            seen.push_str(std::str::from_utf8(&chunks.next().await.expect("more").expect("a chunk")).expect("text"));
+            let chunk = answer.chunk().await.expect("a chunk").expect("more");
+            seen.push_str(std::str::from_utf8(&chunk).expect("text"));
         }
-        drop(chunks);
+        drop(answer);
         model.until_cancelled(1).await;
         until_idle(&host).await;
         model.then([Turn::text("It was added.")]);
