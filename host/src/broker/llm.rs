@@ -166,7 +166,7 @@ impl Access {
     /// See [`LlmError`].
     pub async fn open(&self, call: &Call, run: &mut Run, request: Request) -> Result<Answer, LlmError> {
         let model = self.allowed(request.model.as_deref())?;
-        let mut record = Record::begin(&self.module, &model.config, &request, &call.trace);
+        let mut record = Record::begin(&self.module, &model.config, &call.trace);
         let asked = self.ask(call, run, request, model, &mut record).await;
         match asked {
             Ok(upstream) => {
@@ -207,6 +207,7 @@ impl Access {
         let outputs = subjects.iter().map(|subject| subject.budget.output_tokens_per_day);
         let most_output = outputs.filter(|most| *most > 0).min().unwrap_or(u64::MAX);
         let request = policy::permit(request, &model.config, most_output)?;
+        record.permitted(&request);
         run.count(self.llm.budgets.requests_per_run)?;
         record.reserved(self.reserve(&subjects, &request, &model.config).await?);
         // The upstream's own times are the nearer ones, unless the call has waited
