@@ -90,7 +90,7 @@ where
 /// Whatever the operator's filter says: the client of language models logs whole
 /// answers, and errors that hold parts of keys. `broker/llm` says what there is to
 /// say about them.
-fn silence() -> Targets {
+pub(crate) fn silence() -> Targets {
     let all = Targets::new().with_default(LevelFilter::TRACE);
     all.with_target("async_openai", LevelFilter::OFF).with_target("reqwest", LevelFilter::OFF)
 }

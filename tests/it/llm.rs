@@ -6,4 +6,5 @@ mod probe;
 mod secrets;
 mod upstream;
 mod upstream_raw;
+mod upstream_script;
 mod waits;

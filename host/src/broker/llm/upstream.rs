@@ -170,3 +170,7 @@ fn id_of(error: &LlmError) -> Option<&str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "upstream/tests.rs"]
+mod tests;

@@ -73,7 +73,7 @@ async fn a_cut_at_any_byte_is_an_interruption_or_comes_too_late_to_matter() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pieces_of_any_size_make_the_same_answer() {
     let seed = fastrand::u64(..);
-    println!("seed {seed}");
+    report(&format!("seed {seed}"));
     for (dialect, body) in [(Dialect::Chat, CHAT), (Dialect::Responses, RESPONSES)] {
         let server = RawModel::scripted(move |request, _| {
             let mut random = fastrand::Rng::with_seed(seed ^ number(request) as u64);

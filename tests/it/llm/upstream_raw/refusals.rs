@@ -117,10 +117,10 @@ async fn silence_is_given_up_on_wherever_it_begins() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_there_is_told_from_nobody_answering() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
-    assert_eq!(outcome(&patient(&format!("http://{closed}/v1"), Dialect::Chat)).await, "upstream 0 - again");
+    assert_eq!(outcome(&hasty(&format!("http://{closed}/v1"), Dialect::Chat)).await, "upstream 0 - again");
 
     let full = Unanswering::start().await;
-    let mut late = patient(&format!("http://{}/v1", full.address), Dialect::Chat);
+    let mut late = hasty(&format!("http://{}/v1", full.address), Dialect::Chat);
     late.timeouts.connect = Duration::from_millis(100);
     assert_eq!(outcome(&late).await, "late Connect");
 
@@ -149,7 +149,7 @@ async fn a_key_that_is_echoed_reaches_nobody() {
     let chunk = format!(r#"{{"error":{{"message":"{KEY}","code":"{KEY}"}}}}"#);
     for steps in [whole(401, JSON, &echo), whole(500, JSON, &echo), stream(&[HI, &chunk])] {
         let server = RawModel::start(steps).await;
-        let upstream = Upstream::new(&patient(&server.url(), Dialect::Chat)).expect("an upstream");
+        let upstream = Upstream::new(&hasty(&server.url(), Dialect::Chat)).expect("an upstream");
         let error = match upstream.open(&ask("hello")).await {
             Err(error) => error,
             Ok(mut answer) => crate::llm::upstream::collect(&mut answer).await.1.expect("an error"),
@@ -214,7 +214,7 @@ async fn redirects_are_not_followed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_is_down_is_left_alone_for_a_while() {
-    let server = RawModel::start(whole(500, "x-should-retry: false\r\n", "{}")).await;
+    let server = RawModel::start(whole(503, "x-should-retry: false\r\n", "{}")).await;
     let upstream = Upstream::new(&patient(&server.url(), Dialect::Chat)).expect("an upstream");
     for _ in 0..20 {
         assert!(upstream.open(&ask("hello")).await.is_err());

@@ -163,8 +163,8 @@ impl Failure {
         let code = envelope.known(status);
         let is_limit = status == Some(StatusCode::TOO_MANY_REQUESTS) || code == Some("rate_limit_exceeded");
         let is_poor = code == Some("insufficient_quota");
-        let is_outage = status.is_some_and(|status| status.is_server_error()) || code == Some("server_error");
-        let may_pass = is_limit || is_outage || status.is_some_and(|status| matches!(status.as_u16(), 408 | 409));
+        let is_broken = status.is_some_and(|status| status.is_server_error()) || code == Some("server_error");
+        let may_pass = is_limit || is_broken || status.is_some_and(|status| matches!(status.as_u16(), 408 | 409));
         let retryable = hints.should_retry.unwrap_or(may_pass) && !is_poor;
         let error = if envelope.is_too_long(status) {
             LlmError::ContextTooLong
@@ -181,7 +181,10 @@ impl Failure {
             Some(after) => Retry::After(after),
             None => Retry::Soon,
         };
-        Self { error, said, retry, is_outage: is_outage && !is_about_content }
+        // Some servers answer 500 to a request that is wrong, and one guest's wrong
+        // requests are no reason to leave the others' model alone.
+        let is_outage = is_broken && status != Some(StatusCode::INTERNAL_SERVER_ERROR) && !is_about_content;
+        Self { error, said, retry, is_outage }
     }
 
     /// There is no answer: nobody is there, or the connection ended.

@@ -17,7 +17,7 @@ use super::frames::EVENT_BYTES;
 use super::gate::{self, Exchange};
 use super::hints::request_id;
 use super::scrub::Scrubber;
-use crate::broker::llm::{LlmError, Wait};
+use crate::broker::llm::LlmError;
 
 /// Bytes of an error that are read. None says more than its first line.
 const ERROR_BYTES: usize = 64 << 10;
@@ -85,13 +85,14 @@ impl Wire {
 /// What the library makes of an attempt that failed, taken back out of it.
 pub(super) fn failure(error: OpenAIError) -> Failure {
     match error {
-        OpenAIError::Boxed(error) => match error.downcast::<Failure>() {
-            Ok(failure) => *failure,
-            Err(_) => Failure::late(Wait::FirstEvent),
-        },
-        // The library built no request of what it was given.
-        _ => Failure::unsendable(LlmError::Invalid("it cannot be written as JSON".to_owned())),
+        OpenAIError::Boxed(error) => error.downcast::<Failure>().map_or_else(|_| unsendable(), |failure| *failure),
+        _ => unsendable(),
     }
+}
+
+/// The library built no request of what it was given.
+fn unsendable() -> Failure {
+    Failure::unsendable(LlmError::Invalid("it cannot be sent".to_owned()))
 }
 
 /// What a good answer is written as.

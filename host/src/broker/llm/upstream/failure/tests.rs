@@ -133,3 +133,10 @@ fn an_error_in_a_stream_has_no_status_of_its_own() {
     assert_eq!(read(r#"{"message":"maximum context length"}"#).error, LlmError::ContextTooLong);
     assert!(matches!(read(r#""text""#).error, LlmError::Upstream { status: 0, retryable: false, .. }));
 }
+
+#[test]
+fn what_may_be_one_guests_doing_is_no_outage() {
+    for (status, is_outage) in [(400, false), (429, false), (500, false), (502, true), (503, true), (529, true)] {
+        assert_eq!(refused(status, "").is_outage, is_outage, "{status}");
+    }
+}
