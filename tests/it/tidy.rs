@@ -38,7 +38,16 @@ const SIBLINGS: [(&str, &str, &str); 3] = [
 const NAMES: [(&str, &[&str]); 9] = [
     (
         "wasmtime",
-        &["engine", "bindings", "instance", "dispatch", "registry", "broker::identity::host", "broker::sql::host"],
+        &[
+            "engine",
+            "bindings",
+            "instance",
+            "dispatch",
+            "registry",
+            "broker::identity::host",
+            "broker::llm::host",
+            "broker::sql::host",
+        ],
     ),
     ("hyper::", &["server"]),
     ("hyper_util::", &["server", "broker::identity::keys::fetch", "otlp::exporter"]),

@@ -107,8 +107,11 @@ async fn what_was_used_takes_the_place_of_what_was_reserved() {
         assert!(refusal["error"]["Upstream"].is_object(), "{refusal}");
         settles(&host, Some("ada"), "Caller", "OutputTokens", 56).await;
         served(&host, Some("ada")).await;
-        settles(&host, Some("ada"), "Caller", "OutputTokens", 60).await;
-        settles(&host, Some("ada"), "Caller", "InputTokens", 1_240).await;
+        // Who stops settles first.
+        let (_, kept) = host.stop().await;
+        let host = setup(&model, "", &only(&budget)).start_with(kept).await.expect("it starts");
+        assert_eq!(used(&host, Some("ada"), "Caller", "OutputTokens").await, 60);
+        assert_eq!(used(&host, Some("ada"), "Caller", "InputTokens").await, 1_240);
         host.stop().await;
         model.finish();
     }
