@@ -76,7 +76,7 @@ async fn a_conversation_that_is_deleted_meanwhile_stays_deleted() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let request = host.request(Method::DELETE, "/api/conversations/1").by("ada");
-            assert_eq!(super::answer(request).await.0, 200);
+            assert_eq!(answer(request).await.0, 200);
         };
         let ((status, answer), ()) = tokio::join!(said, deleted);
         assert_eq!((status, &answer["detail"]), (404, &json!("Conversation not found")), "{answer}");

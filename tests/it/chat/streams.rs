@@ -32,6 +32,23 @@ async fn words_go_out_as_they_come() {
     model.finish();
 }
 
+/// Whatever a model writes can be stored, and is what was sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn words_of_every_kind_are_kept_as_they_went_out() {
+    for database in Database::BOTH {
+        let model =
+            OpenAi::start(vec![Turn::pieces(["Grü", "ße\r\n\n", "data: 日本", "語 🎉 a\0b", "\u{2028}"])]).await;
+        let host = setup(&model, database).start().await;
+        let events = events(host.post("/api/chat", &json!({ "message": "\u{feff}grüß 🎉" })).by("ada")).await;
+        let expected = "Grüße\r\n\ndata: 日本語 🎉 ab\u{2028}";
+        assert_eq!(text(&events), expected);
+        assert_eq!(events.last().expect("an end").1["response"], expected);
+        let kept = get(&host, "/api/conversations/1/messages").await;
+        assert_eq!((&kept[0]["content"], &kept[1]["content"]), (&json!("\u{feff}grüß 🎉"), &json!(expected)));
+        model.finish();
+    }
+}
+
 /// Whoever leaves takes the model's answer along, and can come back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_hangs_up_can_go_on_later() {
