@@ -62,7 +62,9 @@ struct State {
 struct Counter {
     failures: u32,
     last: Instant,
-    blocked_until: Instant,
+    /// None: another try is free. A moment would be in the future of who looked at
+    /// the clock before and got the lock after.
+    blocked_until: Option<Instant>,
 }
 
 impl Default for Limits {
@@ -133,7 +135,7 @@ impl Attempt {
 
 impl State {
     fn check(&mut self, keys: impl Iterator<Item = Key>, now: Instant) -> Result<(), AccountError> {
-        let until = keys.filter_map(|key| self.counters.peek(&key)).map(|counter| counter.blocked_until).max();
+        let until = keys.filter_map(|key| self.counters.peek(&key)?.blocked_until).max();
         match until.map(|until| until.saturating_duration_since(now)) {
             Some(wait) if !wait.is_zero() => Err(AccountError::TooMany(wait)),
             _ => Ok(()),
@@ -141,12 +143,14 @@ impl State {
     }
 
     fn count(&mut self, key: Key, rule: &Rule, now: Instant) -> Counted {
-        let fresh = Counter { failures: 0, last: now, blocked_until: now };
+        let fresh = Counter { failures: 0, last: now, blocked_until: None };
         // The counter that was not used for the longest time makes room.
         let before = self.counters.get(&key).copied().filter(|counter| now.duration_since(counter.last) < WINDOW);
         let before = before.unwrap_or(fresh);
         let failures = before.failures.saturating_add(1);
-        self.counters.insert(key, Counter { failures, last: now, blocked_until: now + rule.wait(failures) });
+        let wait = rule.wait(failures);
+        let blocked_until = (!wait.is_zero()).then(|| now + wait);
+        self.counters.insert(key, Counter { failures, last: now, blocked_until });
         Counted { key, before }
     }
 
