@@ -169,6 +169,15 @@ impl State {
 }
 
 impl Rule {
+    /// Until when nobody may try again. Without a wait it is in the past: of two
+    /// tries at once, one may look at the clock first and get the lock second.
+    fn until(&self, failures: u32, now: Instant) -> Instant {
+        match self.wait(failures) {
+            Duration::ZERO => now.checked_sub(Duration::from_secs(1)).unwrap_or(now),
+            wait => now + wait,
+        }
+    }
+
     /// How long nobody may try again after so many failures.
     fn wait(&self, failures: u32) -> Duration {
         let Some(beyond) = failures.checked_sub(self.free) else { return Duration::ZERO };
