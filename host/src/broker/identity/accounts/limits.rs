@@ -48,6 +48,10 @@ const ADDRESS: Rule = Rule { free: 50, first: Duration::from_secs(15), most: WIN
 /// comes up to it, and a wait that nobody is kept away by for long.
 const SHARED: Rule = Rule { free: 1_000, first: Duration::from_secs(1), most: Duration::from_secs(10) };
 
+/// Of two tries at once, one may look at the clock first and get the lock second:
+/// what is no wait must not be one for it.
+const EARLIER: Duration = Duration::from_millis(100);
+
 type Key = [u8; 16];
 
 #[derive(Clone)]
@@ -62,9 +66,7 @@ struct State {
 struct Counter {
     failures: u32,
     last: Instant,
-    /// None: another try is free. A moment would be in the future of who looked at
-    /// the clock before and got the lock after.
-    blocked_until: Option<Instant>,
+    blocked_until: Instant,
 }
 
 impl Default for Limits {
@@ -135,7 +137,7 @@ impl Attempt {
 
 impl State {
     fn check(&mut self, keys: impl Iterator<Item = Key>, now: Instant) -> Result<(), AccountError> {
-        let until = keys.filter_map(|key| self.counters.peek(&key)?.blocked_until).max();
+        let until = keys.filter_map(|key| self.counters.peek(&key)).map(|counter| counter.blocked_until).max();
         match until.map(|until| until.saturating_duration_since(now)) {
             Some(wait) if !wait.is_zero() => Err(AccountError::TooMany(wait)),
             _ => Ok(()),
@@ -143,14 +145,12 @@ impl State {
     }
 
     fn count(&mut self, key: Key, rule: &Rule, now: Instant) -> Counted {
-        let fresh = Counter { failures: 0, last: now, blocked_until: None };
+        let fresh = Counter { failures: 0, last: now, blocked_until: now };
         // The counter that was not used for the longest time makes room.
         let before = self.counters.get(&key).copied().filter(|counter| now.duration_since(counter.last) < WINDOW);
         let before = before.unwrap_or(fresh);
         let failures = before.failures.saturating_add(1);
-        let wait = rule.wait(failures);
-        let blocked_until = (!wait.is_zero()).then(|| now + wait);
-        self.counters.insert(key, Counter { failures, last: now, blocked_until });
+        self.counters.insert(key, Counter { failures, last: now, blocked_until: now + rule.wait(failures) - EARLIER });
         Counted { key, before }
     }
 
@@ -169,15 +169,6 @@ impl State {
 }
 
 impl Rule {
-    /// Until when nobody may try again. Without a wait it is in the past: of two
-    /// tries at once, one may look at the clock first and get the lock second.
-    fn until(&self, failures: u32, now: Instant) -> Instant {
-        match self.wait(failures) {
-            Duration::ZERO => now.checked_sub(Duration::from_secs(1)).unwrap_or(now),
-            wait => now + wait,
-        }
-    }
-
     /// How long nobody may try again after so many failures.
     fn wait(&self, failures: u32) -> Duration {
         let Some(beyond) = failures.checked_sub(self.free) else { return Duration::ZERO };
