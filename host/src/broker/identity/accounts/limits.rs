@@ -150,7 +150,9 @@ impl State {
         let before = self.counters.get(&key).copied().filter(|counter| now.duration_since(counter.last) < WINDOW);
         let before = before.unwrap_or(fresh);
         let failures = before.failures.saturating_add(1);
-        self.counters.insert(key, Counter { failures, last: now, blocked_until: now + rule.wait(failures) - EARLIER });
+        let wait = rule.wait(failures);
+        let blocked_until = if wait.is_zero() { now - EARLIER } else { now + wait };
+        self.counters.insert(key, Counter { failures, last: now, blocked_until });
         Counted { key, before }
     }
 
