@@ -44,6 +44,19 @@ async fn answer(request: RequestBuilder) -> (u16, Value) {
     (answer.status().as_u16(), answer.json().await.unwrap_or_default())
 }
 
+/// The same for a question that may be asked again: a database on a busy machine
+/// does not always answer within the host's two seconds.
+async fn patient(request: impl Fn() -> RequestBuilder) -> u16 {
+    for _ in 0..10 {
+        let status = answer(request()).await.0;
+        if status != 503 {
+            return status;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    503
+}
+
 fn token(answer: &Value) -> &str {
     answer["access_token"].as_str().unwrap_or_else(|| panic!("a token: {answer}"))
 }
@@ -341,19 +354,19 @@ async fn a_memory_of_sessions_ends_at_once_where_its_user_signs_out() {
         // Two seconds would be over before the row is gone on a machine that has
         // other things to do.
         let looked_up = Instant::now();
-        assert_eq!(answer(me()).await.0, 200);
+        assert_eq!(patient(me).await, 200);
         meddle(&host.database, "DELETE FROM \"session\"").await;
-        let remembered = answer(me()).await.0;
-        let slow = looked_up.elapsed() >= Duration::from_secs(SECONDS);
-        assert!(slow || remembered == 200, "remembered");
+        let remembered = patient(me).await;
+        let elapsed = looked_up.elapsed();
+        assert!(remembered == 200 || elapsed >= Duration::from_secs(SECONDS), "{remembered} after {elapsed:?}");
         tokio::time::sleep(Duration::from_millis(SECONDS * 1_000 + 100)).await;
-        assert_eq!(answer(me()).await.0, 401);
+        assert_eq!(patient(me).await, 401);
         let (_, again) = login(&host, EMAIL, PASSWORD).await;
         let me = || host.get("/api/auth/me").bearer_auth(token(&again));
-        assert_eq!(answer(me()).await.0, 200);
+        assert_eq!(patient(me).await, 200);
         let out = host.post("/api/auth/logout", &json!({})).bearer_auth(token(&again));
         assert_eq!(answer(out).await.0, 200);
-        assert_eq!(answer(me()).await.0, 401, "forgotten");
+        assert_eq!(patient(me).await, 401, "forgotten");
     }
 }
 
