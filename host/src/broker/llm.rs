@@ -16,6 +16,7 @@ mod error;
 pub mod host;
 mod ledger;
 mod model;
+mod pace;
 mod policy;
 mod record;
 mod reservation;
@@ -39,6 +40,7 @@ pub use run::Run;
 
 use crate::config::{self, DatabaseKind, LlmBudgets, LlmModel};
 use ledger::Ledger;
+use pace::Pace;
 use upstream::Upstream;
 
 /// How often what counts for nothing any more is forgotten.
@@ -57,6 +59,7 @@ pub struct Llm {
     models: BTreeMap<String, Model>,
     budgets: LlmBudgets,
     ledger: Arc<Ledger>,
+    pace: Pace,
     tasks: TaskTracker,
 }
 
@@ -83,6 +86,7 @@ impl Llm {
             models: config.models.iter().map(open).collect::<Result<_, _>>()?,
             budgets: config.budgets,
             ledger: Arc::new(ledger),
+            pace: Pace::new(),
             tasks: tasks.clone(),
         })
     }

@@ -42,11 +42,31 @@ async fn a_wait_for_a_model_is_not_the_guests_time() {
 async fn many_waits_for_a_model_are_no_work_of_the_guest() {
     let words = "word ".repeat(300);
     let said = words.clone();
-    let model = OpenAi::answering(move |_| Turn::text(&said).every(Duration::from_millis(7))).await;
-    let host = setup(&model, "cpu = \"600ms\"", "").start().await;
+    let model = OpenAi::answering(move |_| Turn::text(&said).every(Duration::from_millis(20))).await;
+    let host = setup(&model, "cpu = \"300ms\"", "").start().await;
     let answer = ask(&host, "/open", Some("ada"), &says("Count")).await;
     let whole = &answer["events"].as_array().expect("events").last().expect("one")["Done"];
     assert_eq!(whole["turn"]["text"], words.as_str(), "{answer}");
+    host.stop().await;
+    model.finish();
+}
+
+/// A guest and its client have work with each piece, however short it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn pieces_of_a_text_come_at_once_and_then_forty_times_a_second() {
+    let words = "word ".repeat(200);
+    let said = words.clone();
+    let model = OpenAi::answering(move |_| Turn::text(&said).every(Duration::from_millis(5))).await;
+    let host = setup(&model, "", "").start().await;
+    let began = Instant::now();
+    let answer = ask(&host, "/open", Some("ada"), &says("Count")).await;
+    let most = began.elapsed().as_millis() / 25 + 2;
+    let events = answer["events"].as_array().expect("events");
+    let pieces: Vec<&str> = events.iter().filter_map(|event| event["TextDelta"].as_str()).collect();
+    assert_eq!(pieces.concat(), words);
+    assert!(pieces.len() as u128 <= most, "{} pieces, {most} at most", pieces.len());
+    assert!(pieces.len() > 5, "it flows: {pieces:?}");
+    assert!(pieces[0].len() < 30, "nothing is waited for before the first: {pieces:?}");
     host.stop().await;
     model.finish();
 }

@@ -182,7 +182,7 @@ impl Report {
                 |measured, limit| measured <= limit,
             ),
             Goal::StreamKib(limit) => (
-                format!("{CHATS} streaming chats at once: at most {limit} KiB each"),
+                format!("{CHATS} streaming chats at once: at most {limit} KiB of RSS each"),
                 chats.map(|chats| (chats.stream_kib, limit)),
                 |measured, limit| measured <= limit,
             ),
@@ -277,18 +277,19 @@ impl Report {
         let _ = writeln!(
             text,
             "\n| {CHATS} streaming chats at once | complete | first word later by, p50 ms | p99 ms \
-             | whole answer, p50 s | KiB each |\n|---|--:|--:|--:|--:|--:|"
+             | whole answer, p50 s | KiB each (RSS) | KiB each (PSS) |\n|---|--:|--:|--:|--:|--:|--:|"
         );
         for chats in &self.chats {
             let _ = writeln!(
                 text,
-                "| {} | {} | {:.1} | {:.1} | {:.2} | {:.0} |",
+                "| {} | {} | {:.1} | {:.1} | {:.2} | {:.0} | {:.0} |",
                 chats.contender.name(),
                 chats.complete,
                 chats.first_word_p50_ms,
                 chats.first_word_p99_ms,
                 chats.whole_p50_s,
                 chats.stream_kib,
+                chats.stream_own_kib,
             );
             if let Some(failure) = &chats.failure {
                 let _ = writeln!(text, "\nThe first chat of {} that failed: {failure}\n", chats.contender.name());
@@ -386,6 +387,7 @@ mod tests {
             first_word_p99_ms: 90.0,
             whole_p50_s: 10.0,
             stream_kib: 256.5,
+            stream_own_kib: 100.2,
             failure: Some("a reason".into()),
         }];
         report.judge();
@@ -400,7 +402,7 @@ mod tests {
         assert!(text.contains("| 0.60 × |"), "{text}");
         assert!(text.contains("| list 20 of 1,000 todos | Innkeeper | 11.00 | 2.20 |"), "{text}");
         assert!(
-            text.contains("| Innkeeper | 499 | 10.0 | 90.0 | 10.00 | 256 |") && text.contains("a reason"),
+            text.contains("| Innkeeper | 499 | 10.0 | 90.0 | 10.00 | 256 | 100 |") && text.contains("a reason"),
             "{text}"
         );
     }

@@ -68,7 +68,7 @@ impl Access {
         match asked {
             Ok(upstream) => {
                 record.answered();
-                Ok(Answer::new(upstream, &model.config.alias, record))
+                Ok(Answer::new(upstream, &model.config.alias, record, self.llm.pace.begin()))
             }
             Err(error) => {
                 record.failed(&error);

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::error::LlmError;
 use super::model::{Completion, Event};
+use super::pace::Paced;
 use super::record::Record;
 use super::run::Run;
 use super::upstream;
@@ -13,6 +16,8 @@ use crate::call::Deadline;
 const BATCH: usize = 32;
 /// The longest that a guest may wait for an event at once.
 const WAIT: Duration = Duration::from_secs(60);
+/// Pieces that came together are one, up to this.
+const PIECE_BYTES: usize = 4 << 10;
 
 /// An answer on its way. Dropping it hangs up, and counts what it had cost.
 pub struct Answer {
@@ -21,11 +26,14 @@ pub struct Answer {
     record: Option<Record>,
     /// Met behind events that the guest had to get first.
     held: Option<LlmError>,
+    pace: Paced,
+    /// When the next piece of a text is due; the first goes out at once.
+    due: Option<Instant>,
 }
 
 impl Answer {
-    pub(super) fn new(upstream: upstream::Answer, alias: &str, record: Record) -> Self {
-        Self { upstream: Some(upstream), alias: alias.to_owned(), record: Some(record), held: None }
+    pub(super) fn new(upstream: upstream::Answer, alias: &str, record: Record, pace: Paced) -> Self {
+        Self { upstream: Some(upstream), alias: alias.to_owned(), record: Some(record), held: None, pace, due: None }
     }
 
     /// The next events, as many as are here; waits at most so long for the first.
@@ -34,6 +42,18 @@ impl Answer {
     /// # Errors
     /// See [`LlmError`]; after one there is no more.
     pub async fn next(&mut self, deadline: &Deadline, run: &mut Run, wait: Duration) -> Result<Vec<Event>, LlmError> {
+        let early = self.due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
+        if !early.is_zero() && !wait.is_zero() {
+            let pause = run.wait(deadline, WAIT, tokio::time::sleep(early.min(wait))).await;
+            pause.map_err(|error| self.broken_off(error))?;
+        }
+        let events = self.gather(deadline, run, wait.saturating_sub(early)).await?;
+        let flows = events.last().is_some_and(Event::is_piece);
+        self.due = flows.then(|| Instant::now() + self.pace.between());
+        Ok(events)
+    }
+
+    async fn gather(&mut self, deadline: &Deadline, run: &mut Run, wait: Duration) -> Result<Vec<Event>, LlmError> {
         if let Some(error) = self.held.take() {
             return Err(error);
         }
@@ -50,7 +70,7 @@ impl Answer {
             match next {
                 // Nothing came.
                 None => break,
-                Some(Some(Ok(event))) => events.push(self.seen(event)),
+                Some(Some(Ok(event))) => add(&mut events, self.seen(event)),
                 Some(Some(Err(error))) => {
                     let error = self.broken_off(error);
                     if events.is_empty() {
@@ -74,7 +94,7 @@ impl Answer {
     /// See [`LlmError`].
     pub async fn complete(mut self, deadline: &Deadline, run: &mut Run) -> Result<Completion, LlmError> {
         loop {
-            let events = self.next(deadline, run, WAIT).await?;
+            let events = self.gather(deadline, run, WAIT).await?;
             let over = self.upstream.is_none() && self.held.is_none();
             if let Some(Event::Done(completion)) = events.into_iter().last() {
                 return Ok(completion);
@@ -111,6 +131,15 @@ impl Answer {
             record.hung_up(upstream.usage());
         }
     }
+}
+
+/// Adds an event, to the piece before it if it is more of the same.
+fn add(events: &mut Vec<Event>, event: Event) {
+    let rest = match events.last_mut() {
+        Some(last) => last.extend(event, PIECE_BYTES),
+        None => Some(event),
+    };
+    events.extend(rest);
 }
 
 impl Drop for Answer {
