@@ -72,6 +72,8 @@ pub struct Config {
     pub otlp: Option<Otlp>,
     /// Origins that browsers may call from.
     pub cors_origins: Vec<HeaderValue>,
+    /// The language models that guests may ask.
+    pub llm: Llm,
     /// The modules, in the order of the file.
     pub modules: Vec<ModuleConfig>,
 }
@@ -163,6 +165,9 @@ pub struct Grants {
     pub sql: Option<SqlGrant>,
     /// Registering users and signing them in.
     pub accounts: AccountsGrant,
+    /// Language models, by alias; the first is the one that is asked when a guest
+    /// names none. None of them in the list: it is served, and told so.
+    pub llm: Option<Vec<String>>,
 }
 
 /// Whether a module may register users and sign them in.

@@ -83,7 +83,7 @@ fn start<H: Send + 'static>(
         span.set("module.name", Arc::clone(&guest.profile.name));
     }
     call.trace = span.trace();
-    let deadline = call.deadline.into();
+    let deadline = call.deadline.clone();
     let mut store = instance::store(pre.engine(), &guest.profile, &Arc::new(call));
     let enter = async move {
         let _held = (permit, held);
@@ -97,12 +97,12 @@ fn start<H: Send + 'static>(
         result.map_err(|error| Failed::classify(error, &store.data().budget))
     };
     // A panic in a host function must cost this request alone.
-    let guarded = AssertUnwindSafe(tokio::time::timeout_at(deadline, enter)).catch_unwind();
+    let guarded = AssertUnwindSafe(enter).catch_unwind();
     Ok(Box::pin(async move {
-        let result = match guarded.await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Failed::OutOfTime),
-            Err(_) => Err(Failed::Panicked),
+        let result = tokio::select! {
+            biased;
+            result = guarded => result.unwrap_or(Err(Failed::Panicked)),
+            () = deadline.passed() => Err(Failed::OutOfTime),
         };
         result.inspect_err(|failed| span.fail(failed.kind()))
     }))

@@ -12,7 +12,6 @@ mod span;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body::Body as HttpBody;
@@ -24,7 +23,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 pub use respond::AnswerBody;
 
 use crate::broker::identity::{Identity, Refusal, Rejected, policy};
-use crate::call::{Call, trace::Tracer};
+use crate::call::{Call, Deadline, trace::Tracer};
 use crate::dispatch;
 use crate::fault::{Blame, Code, Fault};
 use crate::registry::Registry;
@@ -134,7 +133,7 @@ where
     request.headers_mut().insert(respond::REQUEST_ID, id.1);
     let trace = outcome.span().trace();
     trace.write(request.headers_mut());
-    let call = Call { id: id.0, caller, client, deadline: Instant::now() + guest.profile.limits.wall, trace };
+    let call = Call { id: id.0, caller, client, deadline: Deadline::after(guest.profile.limits.wall), trace };
     Ok(dispatch::run(guest, call, request, (place, room)).await?)
 }
 

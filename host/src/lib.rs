@@ -25,6 +25,7 @@ pub mod otlp;
 pub mod bindings;
 pub mod call;
 pub mod config;
+pub mod database;
 pub mod fault;
 pub mod telemetry;
 

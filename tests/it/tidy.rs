@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// Each unit with its layer. The longest prefix counts.
-const LAYERS: [(&str, u8); 17] = [
+const LAYERS: [(&str, u8); 18] = [
     ("main", 8),
     ("cli", 8),
     ("app", 7),
@@ -18,6 +18,7 @@ const LAYERS: [(&str, u8); 17] = [
     ("broker", 1),
     ("otlp", 1),
     ("config", 0),
+    ("database", 0),
     ("call", 0),
     ("fault", 0),
     ("telemetry", 0),
@@ -44,7 +45,10 @@ const NAMES: [(&str, &[&str]); 7] = [
     ("opentelemetry", &["call::trace", "otlp"]),
     // Better Auth's tables are not a guest's: their SQL, of local accounts too,
     // is in one place.
-    ("sqlx::", &["broker::sql::backend", "broker::sql::pool", "broker::identity::tables"]),
+    (
+        "sqlx::",
+        &["broker::sql::backend", "broker::sql::pool", "broker::identity::tables", "broker::llm::ledger", "database"],
+    ),
     ("std::env", &["config", "cli", "main"]),
     ("ExitCode", &["cli", "main"]),
 ];

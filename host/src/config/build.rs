@@ -2,6 +2,7 @@
 
 mod auth;
 mod database;
+mod llm;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,8 +19,19 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
     let mut problems = Problems::default();
     env.check_own_names(&mut problems);
     let raw = read_file(flags, env, &mut problems);
-    let RawFile { listen, admin_listen, cache_dir, h2c, max_in_flight, trusted_proxies, database, auth, cors, modules } =
-        raw;
+    let RawFile {
+        listen,
+        admin_listen,
+        cache_dir,
+        h2c,
+        max_in_flight,
+        trusted_proxies,
+        database,
+        auth,
+        cors,
+        llm,
+        modules,
+    } = raw;
     let dev = flag(env, "INNKEEPER_DEV", &mut problems).unwrap_or(false);
     let h2c = flag(env, "INNKEEPER_H2C", &mut problems).or(h2c).unwrap_or(false);
 
@@ -29,6 +41,11 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
     let admin_listen = (admin != "off").then(|| address("admin_listen", admin, &mut problems));
     let cache_dir = env.get("INNKEEPER_CACHE_DIR").map(PathBuf::from).or(cache_dir.map(PathBuf::from));
 
+    let llm = llm::build(llm, env, &mut problems);
+    let modules = build_modules(modules, flags, env, &mut problems);
+    for (index, module) in modules.iter().enumerate() {
+        llm::check_grants(&format!("module[{index}].grants"), &module.grants, &llm, &mut problems);
+    }
     let config = Config {
         listen,
         admin_listen,
@@ -41,7 +58,8 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         auth: auth::build(auth, dev, env, &mut problems),
         otlp: super::otlp::build(env, &mut problems),
         cors_origins: auth::origins(cors, env, &mut problems),
-        modules: build_modules(modules, flags, env, &mut problems),
+        llm,
+        modules,
     };
     problems.into_result(config)
 }
@@ -81,7 +99,7 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 38] = [
+const KEYS: [&str; 69] = [
     "listen",
     "admin_listen",
     "cache_dir",
@@ -120,6 +138,37 @@ const KEYS: [&str; 38] = [
     "sql_rows",
     "sql_bytes",
     "sql_time",
+    "llm_time",
+    "llm",
+    "models",
+    "model",
+    "dialect",
+    "base_url",
+    "key",
+    "quirks",
+    "max_completion_tokens",
+    "tool_choice",
+    "parallel_tool_calls",
+    "strict",
+    "usage",
+    "developer_role",
+    "temperature",
+    "effort",
+    "images",
+    "max_output_tokens",
+    "timeouts",
+    "connect",
+    "first_event",
+    "idle",
+    "total",
+    "budgets",
+    "requests_per_run",
+    "caller",
+    "anonymous",
+    "host",
+    "requests_per_minute",
+    "input_tokens_per_day",
+    "output_tokens_per_day",
 ];
 
 fn pick<'a>(flag: Option<&'a str>, env: Option<&'a str>, file: Option<&'a str>, default: &'a str) -> &'a str {
@@ -220,7 +269,11 @@ fn default_module(source: &str) -> ModuleConfig {
         source: source.into(),
         route: "/".to_owned(),
         // Where local accounts are off it is told so, and goes on without.
-        grants: Grants { sql: Some(SqlGrant::default()), accounts: AccountsGrant::Granted },
+        grants: Grants {
+            sql: Some(SqlGrant::default()),
+            accounts: AccountsGrant::Granted,
+            llm: Some(vec![llm::DEFAULT_ALIAS.to_owned()]),
+        },
         limits: ModuleLimits::default(),
         config: [].into(),
     }
@@ -261,25 +314,25 @@ fn build_module(index: usize, raw: RawModule, problems: &mut Problems) -> Module
 }
 
 fn build_grants(key: &str, raw: RawGrants, problems: &mut Problems) -> Grants {
-    let RawGrants { sql, accounts } = raw;
+    let RawGrants { sql, accounts, llm } = raw;
     let accounts = match accounts {
         None => AccountsGrant::None,
         Some(false) => AccountsGrant::Withheld,
         Some(true) => AccountsGrant::Granted,
     };
     let (database, free) = match sql {
-        None => return Grants { accounts, sql: None },
+        None => return Grants { accounts, sql: None, llm },
         Some(RawSqlGrant::Declared(database)) => (database, false),
         Some(RawSqlGrant::Named(RawNamedSql { database, free })) => (database, free),
     };
     if database != "main" {
         problems.push(format!("{key}.sql"), "no such database", "write sql = \"main\": there is one database");
     }
-    Grants { sql: Some(SqlGrant { free }), accounts }
+    Grants { sql: Some(SqlGrant { free }), accounts, llm }
 }
 
 fn build_limits(key: &str, raw: RawLimits, problems: &mut Problems) -> ModuleLimits {
-    let RawLimits { memory, cpu, wall, concurrency, host_calls, sql_rows, sql_bytes, sql_time } = raw;
+    let RawLimits { memory, cpu, wall, concurrency, host_calls, sql_rows, sql_bytes, sql_time, llm_time } = raw;
     let default = ModuleLimits::default();
     let mut bytes = |field: &str, text: Option<String>, default: usize, most: usize| match text.as_deref() {
         None => default,
@@ -302,6 +355,7 @@ fn build_limits(key: &str, raw: RawLimits, problems: &mut Problems) -> ModuleLim
     let cpu = time("cpu", cpu, default.cpu);
     let wall = time("wall", wall, default.wall);
     let sql_time = time("sql_time", sql_time, default.sql_time);
+    let llm_time = time("llm_time", llm_time, default.llm_time);
     let mut count = |field: &str, value: Option<u32>, default: u32, most: u32| match value {
         None => default,
         Some(value) if (1..=most).contains(&value) => value,
@@ -320,5 +374,6 @@ fn build_limits(key: &str, raw: RawLimits, problems: &mut Problems) -> ModuleLim
         sql_rows: count("sql_rows", sql_rows, default.sql_rows, 1_000_000),
         sql_bytes,
         sql_time,
+        llm_time,
     }
 }

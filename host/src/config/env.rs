@@ -12,7 +12,7 @@ use super::problems::{Problems, nearest};
 pub struct Env(BTreeMap<String, String>);
 
 /// Variables of this product, for finding misspelled ones.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     "INNKEEPER_LISTEN",
     "INNKEEPER_ADMIN_LISTEN",
     "INNKEEPER_CONFIG",
@@ -25,6 +25,7 @@ const OWN: [&str; 12] = [
     "INNKEEPER_LOG_FORMAT",
     "INNKEEPER_ISOLATION",
     "INNKEEPER_DATABASE_POOLED",
+    "INNKEEPER_LLM_DIALECT",
 ];
 
 impl Env {

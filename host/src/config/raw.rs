@@ -1,9 +1,13 @@
 //! The configuration file as it is written. Nothing here is valid yet:
 //! `config.rs` turns it into the one form that is.
 
+mod llm;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+
+pub(super) use llm::{RawBudget, RawBudgets, RawLlm, RawModel, RawQuirks, RawTimeouts};
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawFile {
@@ -19,6 +23,8 @@ pub(super) struct RawFile {
     pub(super) auth: RawAuth,
     #[serde(default)]
     pub(super) cors: RawCors,
+    #[serde(default)]
+    pub(super) llm: RawLlm,
     #[serde(default, rename = "module")]
     pub(super) modules: Vec<RawModule>,
 }
@@ -64,6 +70,7 @@ pub(super) struct RawModule {
 pub(super) struct RawGrants {
     pub(super) sql: Option<RawSqlGrant>,
     pub(super) accounts: Option<bool>,
+    pub(super) llm: Option<Vec<String>>,
 }
 
 /// `"main"`, or `{ database = "main", free = true }`.
@@ -92,4 +99,5 @@ pub(super) struct RawLimits {
     pub(super) sql_rows: Option<u32>,
     pub(super) sql_bytes: Option<String>,
     pub(super) sql_time: Option<String>,
+    pub(super) llm_time: Option<String>,
 }

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
@@ -17,7 +16,7 @@ use crate::bindings::schema::SchemaExportsPre;
 use crate::broker::identity::Identity;
 use crate::broker::sql;
 use crate::broker::sql::backend::{self, Caps};
-use crate::call::{Call, trace::Trace};
+use crate::call::{Call, Deadline, trace::Trace};
 use crate::config::{AccountsGrant, Database, Grants, ModuleConfig, SqlGrant};
 use crate::instance::{self, Guest, Profile, State};
 
@@ -156,7 +155,7 @@ async fn declare(
         id: "declare".into(),
         caller: None,
         client: None,
-        deadline: Instant::now() + limits.wall,
+        deadline: Deadline::after(limits.wall),
         trace: Trace::default(),
     };
     let profile = Profile::new(module, limits, WasiConfigVariables::new(), None);
@@ -208,7 +207,7 @@ pub async fn inspect(
     let callable =
         |item: &ComponentItem| matches!(item, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_));
     let exports = ty.exports(engine).filter(|(_, item)| callable(&item.ty)).map(|(name, _)| name.to_owned()).collect();
-    let all = Grants { sql: Some(SqlGrant { free: true }), accounts: AccountsGrant::Granted };
+    let all = Grants { sql: Some(SqlGrant { free: true }), accounts: AccountsGrant::Granted, llm: Some(Vec::new()) };
     let pre = link(engine, &component, &all).map_err(|unmet| refused(unmet.into()))?;
     let declaration =
         declare(engine, &component, &pre, database, &backend::schema_name(&module)).await.map_err(refused)?;
