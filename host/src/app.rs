@@ -14,6 +14,7 @@ use wasmtime::Engine;
 
 use crate::broker::identity::Identity;
 use crate::broker::sql::{self, PrepareError, watcher};
+use crate::call::notice::Changes;
 use crate::config::Config;
 use crate::front::{self, Front, admit::Admission};
 use crate::otlp::Otlp;
@@ -98,6 +99,7 @@ impl App {
             registry: Arc::new(Registry::default()),
             admission: Admission::new(config.max_in_flight),
             tracer: otlp.as_ref().map(Otlp::tracer),
+            changes: Changes::default(),
             draining: AtomicBool::new(false),
         });
         Ok(Self { config, engine, artifacts, front, metrics, otlp, tasks, stop })
@@ -111,9 +113,9 @@ impl App {
     /// A module that can never be served as it is.
     pub async fn load(&self) -> Result<(), StartError> {
         self.front.identity.prepare_accounts().await;
-        let mut routes = Vec::new();
+        let mut modules = Vec::new();
         for module in &self.config.modules {
-            let guest = registry::load(
+            let offer = registry::load(
                 &self.engine,
                 &self.artifacts,
                 module,
@@ -121,12 +123,12 @@ impl App {
                 Some(&self.front.identity),
             )
             .await?;
-            if let Some(store) = &guest.profile.sql {
+            if let Some(store) = &offer.guest.profile.sql {
                 self.connect(&module.name, store).await?;
             }
-            routes.push((module.route.clone(), Arc::new(guest)));
+            modules.push((module.route.clone(), offer));
         }
-        self.front.registry.swap(Generation::new(1, routes));
+        self.front.registry.swap(Generation::new(1, modules)?);
         Ok(())
     }
 

@@ -3,4 +3,5 @@
 
 pub mod identity;
 pub mod llm;
+pub mod notify;
 pub mod sql;

@@ -23,6 +23,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 pub use respond::AnswerBody;
 
 use crate::broker::identity::{Identity, Refusal, Rejected, policy};
+use crate::call::notice::Changes;
 use crate::call::{Call, Deadline, trace::Tracer};
 use crate::dispatch;
 use crate::fault::{Blame, Code, Fault};
@@ -52,6 +53,8 @@ pub struct Front {
     pub admission: admit::Admission,
     /// Makes spans; none when no collector is configured.
     pub tracer: Option<Tracer>,
+    /// What changes, for clients that listen.
+    pub changes: Changes,
     /// Whether the host is about to stop.
     pub draining: std::sync::atomic::AtomicBool,
 }
@@ -133,7 +136,7 @@ where
     request.headers_mut().insert(respond::REQUEST_ID, id.1);
     let trace = outcome.span().trace();
     trace.write(request.headers_mut());
-    let call = Call { id: id.0, caller, client, deadline: Deadline::after(guest.profile.limits.wall), trace };
+    let call = Call { id: id.0, caller, client, deadline: Deadline::after(guest.profile.limits.wall), trace, notices: front.changes.notices() };
     Ok(dispatch::run(guest, call, request, (place, room)).await?)
 }
 

@@ -3,16 +3,20 @@
 //! not at all. A call keeps the generation that it started with.
 
 pub mod artifact;
+mod catalogue;
 mod declaration;
 mod link;
 mod load;
+mod manifest;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
+pub use catalogue::{Catalogue, Named, Offer, hash};
 pub use declaration::Declaration;
 pub use load::{Inspection, Refused, inspect, load};
+pub use manifest::{Manifest, Schema, Tool};
 
 use crate::instance::Guest;
 
@@ -20,20 +24,36 @@ use crate::instance::Guest;
 pub struct Generation {
     /// Counts up from 1 in the life of the process.
     pub id: u64,
-    /// Each module with its prefix, longest prefix first.
+    /// Each module that answers HTTP with its prefix, longest prefix first.
     pub routes: Vec<(String, Arc<Guest>)>,
+    /// What the modules offer beside HTTP.
+    pub catalogue: Catalogue,
 }
 
 impl Generation {
-    /// A generation of these modules.
-    pub fn new(id: u64, mut routes: Vec<(String, Arc<Guest>)>) -> Self {
+    /// A generation of these modules, each with its prefix.
+    ///
+    /// # Errors
+    /// What they offer does not go together.
+    pub fn new(id: u64, modules: Vec<(String, Offer)>) -> Result<Self, Refused> {
+        let mut routes: Vec<_> = modules
+            .iter()
+            .filter(|(_, offer)| offer.guest.exports.http.is_some())
+            .map(|(prefix, offer)| (prefix.clone(), Arc::clone(&offer.guest)))
+            .collect();
         routes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-        Self { id, routes }
+        let catalogue = Catalogue::new(modules.into_iter().map(|(_, offer)| offer).collect())?;
+        Ok(Self { id, routes, catalogue })
     }
 
-    /// Its guests.
+    /// Its guests, in the order of the configuration.
     pub fn guests(&self) -> impl Iterator<Item = &Arc<Guest>> {
-        self.routes.iter().map(|(_, guest)| guest)
+        self.catalogue.offers().iter().map(|offer| &offer.guest)
+    }
+
+    /// The prefix that a guest answers; none when it does not speak HTTP.
+    pub fn route(&self, guest: &Arc<Guest>) -> Option<&str> {
+        self.routes.iter().find(|(_, other)| Arc::ptr_eq(other, guest)).map(|(prefix, _)| prefix.as_str())
     }
 }
 

@@ -17,8 +17,8 @@ pub(super) async fn check(config: Config) -> Result<(), CliError> {
     let mut unreachable = None;
     for module in &config.modules {
         match registry::load(&engine, &artifacts, module, &config.database, None).await {
-            Ok(guest) => {
-                if let Some(store) = &guest.profile.sql
+            Ok(offer) => {
+                if let Some(store) = &offer.guest.profile.sql
                     && let Readiness::Down(why) = store.look().await
                 {
                     unreachable = Some(format!("the database cannot be reached: {why}; check DATABASE_URL"));

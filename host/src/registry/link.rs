@@ -8,7 +8,7 @@ use wasmtime_wasi::cli::WasiCliView;
 use wasmtime_wasi::p2::bindings::{cli, random};
 use wasmtime_wasi_config::WasiConfig;
 
-use crate::broker::{identity, sql};
+use crate::broker::{identity, notify, sql};
 use crate::config::{AccountsGrant, Grants, SqlGrant};
 use crate::instance::State;
 
@@ -95,7 +95,7 @@ impl Missing {
         // wasmtime resolves versions; what counts here is the interface.
         let interface = import.split('@').next().unwrap_or(import);
         match interface {
-            "innkeeper:backend/identity" => {}
+            "innkeeper:backend/identity" | "innkeeper:backend/notify" => {}
             "innkeeper:backend/accounts" if grants.accounts != AccountsGrant::None => {}
             "innkeeper:backend/accounts" => self.add(import, "accounts = true"),
             "innkeeper:backend/sql" if grants.sql.is_some() => {}
@@ -103,7 +103,7 @@ impl Missing {
             "innkeeper:backend/sql-text" if grants.sql.is_some_and(|sql| sql.free) => {}
             "innkeeper:backend/sql-text" => self.add(import, "sql = { database = \"main\", free = true }"),
             // Types alone: nothing to call.
-            "innkeeper:backend/schema" => {}
+            "innkeeper:backend/schema" | "innkeeper:backend/types" => {}
             _ if is_hollow(interface) || GIVEN.iter().any(|prefix| interface.starts_with(prefix)) => {}
             _ => return Err(Unmet::Unknown { import: import.into() }),
         }
@@ -147,6 +147,7 @@ fn give(linker: &mut Linker<State>, grants: &Grants) -> wasmtime::Result<()> {
     wasmtime_wasi_config::add_to_linker(linker, |state: &mut State| WasiConfig::new(&state.profile.settings))?;
 
     identity::host::link(linker)?;
+    notify::host::link(linker)?;
     if grants.accounts != AccountsGrant::None {
         identity::host::accounts::link(linker)?;
     }

@@ -10,15 +10,17 @@ use wasmtime::component::{Component, InstancePre};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::artifact::{Artifacts, digest};
+use super::catalogue::Offer;
 use super::declaration::{Declaration, vet_all};
 use super::link::{Unmet, link};
+use super::manifest::{self, Manifest};
 use crate::bindings::schema::SchemaExportsPre;
 use crate::broker::identity::Identity;
 use crate::broker::sql;
 use crate::broker::sql::backend::{self, Caps};
-use crate::call::{Call, Deadline, trace::Trace};
+use crate::call::{Call, Deadline, Notices, trace::Trace};
 use crate::config::{AccountsGrant, Database, Grants, ModuleConfig, SqlGrant};
-use crate::instance::{self, Guest, Profile, State};
+use crate::instance::{self, Exports, Guest, Profile, State};
 
 /// Guests with an interpreter inside are 10 to 20 MB.
 const COMPONENT_BYTES: u64 = 64 << 20;
@@ -63,8 +65,14 @@ pub enum Why {
     #[error("{}", crate::fault::chain(.0))]
     Unmet(#[from] Unmet),
     /// There is nothing to call.
-    #[error("exports nothing that can be served; export wasi:http/incoming-handler (0.2)")]
+    #[error("exports nothing that can be served; export wasi:http/incoming-handler (0.2), or tools, resources or prompts")]
     NothingToServe,
+    /// It exports an interface of ours in another form.
+    #[error("exports something that is not what this host calls")]
+    Exports(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What it offers beside HTTP is not allowed.
+    #[error("what it offers is refused: {0}")]
+    Offer(String),
     /// `declare` did not answer.
     #[error("its `declare` failed: {0}")]
     Declare(String),
@@ -90,7 +98,7 @@ pub async fn load(
     config: &ModuleConfig,
     database: &Database,
     identity: Option<&Arc<Identity>>,
-) -> Result<Guest, Refused> {
+) -> Result<Offer, Refused> {
     let refused = |why| Refused { module: config.name.clone(), why };
     let (component, digest) = compile(engine, artifacts, &config.source).await.map_err(refused)?;
     let pre = link(engine, &component, &config.grants).map_err(|unmet| refused(unmet.into()))?;
@@ -100,10 +108,13 @@ pub async fn load(
         Some(declaration) if !declaration.statements.is_empty() => return Err(refused(Why::NoGrant)),
         _ => None,
     };
-    let settings = config.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    let mut profile = Profile::new(&config.name, config.limits.clone(), settings, sql.map(Arc::new));
+    let settings = || config.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut profile = Profile::new(&config.name, config.limits.clone(), settings(), sql.map(Arc::new));
     profile.identity = identity.filter(|_| config.grants.accounts == AccountsGrant::Granted).cloned();
-    Guest::new(profile, pre, digest).map_err(|_| refused(Why::NothingToServe))
+    let guest = Guest::new(profile, pre, digest).map_err(|error| refused(Why::Exports(error.into())))?;
+    let guest = guest.ok_or_else(|| refused(Why::NothingToServe))?;
+    let manifest = manifest::read(&guest.pre, &guest.exports, &config.name, settings()).await;
+    Ok(Offer { guest: Arc::new(guest), manifest: manifest.map_err(|why| refused(Why::Offer(why)))? })
 }
 
 async fn compile(engine: &Engine, artifacts: &Arc<Artifacts>, source: &Path) -> Result<(Component, String), Why> {
@@ -157,6 +168,7 @@ async fn declare(
         client: None,
         deadline: Deadline::after(limits.wall),
         trace: Trace::default(),
+        notices: Notices::default(),
     };
     let profile = Profile::new(module, limits, WasiConfigVariables::new(), None);
     let mut store = instance::store(engine, &Arc::new(profile), &Arc::new(call));
@@ -187,6 +199,8 @@ pub struct Inspection {
     pub exports: Vec<String>,
     /// What it stores and runs, when it stores anything.
     pub declaration: Option<Declaration>,
+    /// What it offers beside HTTP.
+    pub manifest: Manifest,
 }
 
 /// Looks into a component without serving it.
@@ -211,5 +225,11 @@ pub async fn inspect(
     let pre = link(engine, &component, &all).map_err(|unmet| refused(unmet.into()))?;
     let declaration =
         declare(engine, &component, &pre, database, &backend::schema_name(&module)).await.map_err(refused)?;
-    Ok(Inspection { digest, imports, exports, declaration })
+    let callable = Exports::find(&pre).map_err(|error| refused(Why::Exports(error.into())))?;
+    let manifest = match callable {
+        Some(callable) => manifest::read(&pre, &callable, &module, WasiConfigVariables::new()).await,
+        None => Ok(Manifest::default()),
+    };
+    let manifest = manifest.map_err(|why| refused(Why::Offer(why)))?;
+    Ok(Inspection { digest, imports, exports, declaration, manifest })
 }
