@@ -17,6 +17,7 @@ use crate::broker::sql::{self, PrepareError, watcher};
 use crate::call::notice::Changes;
 use crate::config::Config;
 use crate::front::{self, Front, admit::Admission};
+use crate::mcp::{self, Mcp};
 use crate::otlp::Otlp;
 use crate::registry::artifact::Artifacts;
 use crate::registry::{self, Generation, Refused, Registry};
@@ -51,6 +52,9 @@ pub enum StartError {
     /// Callers cannot be verified as configured.
     #[error("callers cannot be verified: {0}")]
     Identity(&'static str),
+    /// Nothing can be sealed.
+    #[error("{0}")]
+    Random(&'static str),
     /// The way to the collector cannot be made.
     #[error("cannot make a TLS client for OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
     Otlp(#[from] crate::otlp::TlsError),
@@ -93,13 +97,23 @@ impl App {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let otlp = config.otlp.as_ref().map(|otlp| Otlp::start(otlp, &tasks)).transpose()?;
         let schemas = config.modules.iter().map(|module| sql::backend::schema_name(&module.name)).collect();
+        let (registry, changes) = (Arc::new(Registry::default()), Changes::default());
+        let admission = Admission::new(config.max_in_flight);
+        let parts = mcp::Parts {
+            registry: Arc::clone(&registry),
+            changes: changes.clone(),
+            places: admission.places(),
+            tasks: tasks.clone(),
+            closing: stop.clone(),
+        };
         let front = Arc::new(Front {
             identity: Arc::new(Identity::new(&config, schemas, &tasks).map_err(StartError::Identity)?),
             trusted_proxies: config.trusted_proxies,
-            registry: Arc::new(Registry::default()),
-            admission: Admission::new(config.max_in_flight),
+            registry,
+            mcp: Mcp::new(&config, parts).map_err(StartError::Random)?,
+            admission,
             tracer: otlp.as_ref().map(Otlp::tracer),
-            changes: Changes::default(),
+            changes,
             draining: AtomicBool::new(false),
         });
         Ok(Self { config, engine, artifacts, front, metrics, otlp, tasks, stop })
@@ -184,6 +198,7 @@ impl App {
         self.front.draining.store(true, Ordering::Relaxed);
         self.stop.cancel();
         let drained = public.await.unwrap_or(Drained::CutOff);
+        self.front.mcp.end();
         if let Some(otlp) = self.otlp {
             otlp.stop().await;
         }

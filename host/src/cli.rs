@@ -101,7 +101,7 @@ impl CliError {
             Self::Config(_) | Self::Module(_) | Self::Start(StartError::Identity(_)) => EX_CONFIG,
             Self::Start(StartError::Module(_) | StartError::Schema { .. } | StartError::Cache(_)) => EX_CONFIG,
             Self::Unavailable(_) => EX_UNAVAILABLE,
-            Self::Start(StartError::Bind { .. } | StartError::Engine(_) | StartError::Otlp(_)) | Self::Other(_) => 1,
+            Self::Start(StartError::Bind { .. } | StartError::Engine(_) | StartError::Otlp(_) | StartError::Random(_)) | Self::Other(_) => 1,
         }
     }
 }

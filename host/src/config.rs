@@ -74,6 +74,8 @@ pub struct Config {
     pub cors_origins: Vec<HeaderValue>,
     /// The language models that guests may ask.
     pub llm: Llm,
+    /// The endpoint of the Model Context Protocol.
+    pub mcp: Mcp,
     /// The modules, in the order of the file.
     pub modules: Vec<ModuleConfig>,
 }
@@ -139,6 +141,28 @@ pub struct Auth {
     pub session_cache: Duration,
     /// Whether users may have accounts here, with a password.
     pub local: bool,
+}
+
+/// How the Model Context Protocol is served.
+#[derive(Clone, Debug, Default)]
+pub struct Mcp {
+    /// The address that clients know this host by, without a path of its own. None:
+    /// only clients of this machine are let in, and none is told where tokens are.
+    pub public_url: Option<Url>,
+    /// Further names that this host is reached by.
+    pub hosts: Vec<String>,
+    /// Nobody is let in without a credential. Otherwise the tools decide.
+    pub require_auth: bool,
+}
+
+impl Auth {
+    /// Who gives tokens out: the issuers, else Better Auth.
+    pub fn servers(&self) -> Vec<String> {
+        let better_auth = self.url.iter().map(|url| url.origin().ascii_serialization());
+        let issuers = self.issuers.iter().filter(|issuer| issuer.starts_with("http")).cloned();
+        let servers: Vec<String> = issuers.collect();
+        if servers.is_empty() { better_auth.collect() } else { servers }
+    }
 }
 
 /// One module.

@@ -9,7 +9,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 /// Who has to act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,12 @@ pub enum Code {
     Forbidden,
     /// No module answers this path.
     NotFound,
+    /// The path is served, by other methods.
+    MethodNotAllowed,
+    /// The client takes no answer of the kind that there is.
+    NotAcceptable,
+    /// The body is of another kind than is read here.
+    UnsupportedMediaType,
     /// The body did not arrive in time.
     RequestTimeout,
     /// The body is larger than the limit.
@@ -76,6 +82,9 @@ impl Code {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotAcceptable => "not_acceptable",
+            Self::UnsupportedMediaType => "unsupported_media_type",
             Self::RequestTimeout => "request_timeout",
             Self::BodyTooLarge => "body_too_large",
             Self::TargetTooLong => "target_too_long",
@@ -96,6 +105,9 @@ impl Code {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
@@ -120,18 +132,27 @@ pub struct Fault {
     pub public: Cow<'static, str>,
     /// What the log reads.
     pub source: Option<Box<dyn StdError + Send + Sync>>,
+    /// How to get a credential that would do, as `WWW-Authenticate` says it.
+    pub challenge: Option<Box<HeaderValue>>,
 }
 
 impl Fault {
     /// A failure without a cause beyond itself.
     pub fn new(blame: Blame, code: Code, public: impl Into<Cow<'static, str>>) -> Self {
-        Self { blame, code, public: public.into(), source: None }
+        Self { blame, code, public: public.into(), source: None, challenge: None }
     }
 
     /// The same with its cause, for the log.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// The same with a word on how to get a credential that would do.
+    #[must_use]
+    pub fn challenge(mut self, challenge: HeaderValue) -> Self {
+        self.challenge = Some(Box::new(challenge));
         self
     }
 

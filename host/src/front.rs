@@ -27,7 +27,8 @@ use crate::call::notice::Changes;
 use crate::call::{Call, Deadline, trace::Tracer};
 use crate::dispatch;
 use crate::fault::{Blame, Code, Fault};
-use crate::registry::Registry;
+use crate::mcp::{Asked, Mcp};
+use crate::registry::{Generation, Registry};
 
 /// Answers smaller than this are not compressed: the header costs more.
 const COMPRESS_ABOVE: u64 = 1_024;
@@ -53,6 +54,8 @@ pub struct Front {
     pub admission: admit::Admission,
     /// Makes spans; none when no collector is configured.
     pub tracer: Option<Tracer>,
+    /// The protocol of models and their tools.
+    pub mcp: Mcp,
     /// What changes, for clients that listen.
     pub changes: Changes,
     /// Whether the host is about to stop.
@@ -121,8 +124,11 @@ where
     B: HttpBody<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + Unpin,
 {
     admit::check_head(&request)?;
-    let caller = front.identity.authenticate(request.method(), request.headers()).await.map_err(refused)?;
     let generation = front.registry.current();
+    if let Some(generation) = generation.as_ref().filter(|now| front.mcp.serves(request.uri().path(), now)) {
+        return mcp(front, request, Arc::clone(generation), outcome).await;
+    }
+    let caller = front.identity.authenticate(request.method(), request.headers()).await.map_err(refused)?;
     let generation = generation.ok_or_else(|| Fault::new(Blame::Host, Code::NotServing, "Service is starting"))?;
     let found = route::find(&generation, request.uri().path());
     let (route, guest) = found.ok_or_else(|| Fault::new(Blame::Caller, Code::NotFound, "Not Found"))?;
@@ -138,6 +144,30 @@ where
     trace.write(request.headers_mut());
     let call = Call { id: id.0, caller, client, deadline: Deadline::after(guest.profile.limits.wall), trace, notices: front.changes.notices() };
     Ok(dispatch::run(guest, call, request, (place, room)).await?)
+}
+
+/// A request for what modules offer beside HTTP. A place in flight is taken for each
+/// call into a guest, and not for a stream that waits.
+async fn mcp<B>(
+    front: &Front,
+    request: Request<B>,
+    generation: Arc<Generation>,
+    outcome: &mut respond::Outcome,
+) -> Result<Response<dispatch::Body>, Fault>
+where
+    B: HttpBody<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + Unpin,
+{
+    if let Some(answer) = front.mcp.gate(&request, &generation)? {
+        return Ok(answer);
+    }
+    let caller = front.identity.authenticate(request.method(), request.headers()).await;
+    let caller = caller.map_err(|refusal| front.mcp.challenge(refused(refusal)))?;
+    front.mcp.admit(request.method(), request.headers(), caller.as_ref())?;
+    let client = client::of(&request, front.trusted_proxies);
+    let (mut request, room) = front.admission.read_body(request).await?;
+    policy::strip(request.headers_mut());
+    let (id, trace) = (outcome.request_id().0, outcome.span().trace());
+    front.mcp.serve(request, Asked { id, caller, client, trace, generation }, room).await
 }
 
 /// What a refusal by the identity broker is to a client.

@@ -3,6 +3,7 @@
 mod auth;
 mod database;
 mod llm;
+mod mcp;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         auth,
         cors,
         llm,
+        mcp,
         modules,
     } = raw;
     let dev = flag(env, "INNKEEPER_DEV", &mut problems).unwrap_or(false);
@@ -59,6 +61,7 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         otlp: super::otlp::build(env, &mut problems),
         cors_origins: auth::origins(cors, env, &mut problems),
         llm,
+        mcp: mcp::build(mcp, env, &mut problems),
         modules,
     };
     problems.into_result(config)
@@ -99,7 +102,11 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 69] = [
+const KEYS: [&str; 73] = [
+    "mcp",
+    "public_url",
+    "hosts",
+    "require_auth",
     "listen",
     "admin_listen",
     "cache_dir",

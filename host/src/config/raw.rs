@@ -25,6 +25,8 @@ pub(super) struct RawFile {
     pub(super) cors: RawCors,
     #[serde(default)]
     pub(super) llm: RawLlm,
+    #[serde(default)]
+    pub(super) mcp: RawMcp,
     #[serde(default, rename = "module")]
     pub(super) modules: Vec<RawModule>,
 }
@@ -51,6 +53,13 @@ pub(super) struct RawAuth {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawCors {
     pub(super) origins: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawMcp {
+    pub(super) public_url: Option<String>,
+    pub(super) hosts: Option<Vec<String>>,
+    pub(super) require_auth: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

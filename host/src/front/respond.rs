@@ -140,12 +140,18 @@ fn answer(fault: &Fault) -> Response<Body> {
     if let Some(after) = fault.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs()));
     }
-    match fault.code {
-        Code::Unauthorized => {
+    match (fault.code, &fault.challenge) {
+        (_, Some(challenge)) => {
+            headers.insert(header::WWW_AUTHENTICATE, (**challenge).clone());
+        }
+        (Code::Unauthorized, None) => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        (Code::MethodNotAllowed, None) => {
+            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+        }
         // The rest of the body is not read, so the connection cannot be reused.
-        Code::BodyTooLarge | Code::RequestTimeout => {
+        (Code::BodyTooLarge | Code::RequestTimeout, None) => {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         _ => {}

@@ -24,7 +24,6 @@ pub struct Offer {
 }
 
 /// Something by the name that clients use.
-#[derive(Clone, Copy)]
 pub struct Named<'c, T> {
     /// That name.
     pub name: &'c str,
@@ -33,6 +32,15 @@ pub struct Named<'c, T> {
     /// The thing.
     pub item: &'c T,
 }
+
+// Derived, they would ask the same of the item.
+impl<T> Clone for Named<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Named<'_, T> {}
 
 /// What the modules of a generation offer.
 #[derive(Default)]

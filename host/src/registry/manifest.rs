@@ -134,7 +134,7 @@ fn vet_tool(tool: tools::Tool) -> Result<Tool, String> {
     let tools::Tool { mut descriptor, input_schema, output_schema, hints, required_scopes: scopes } = tool;
     vet_descriptor(&mut descriptor)?;
     let input = Schema::input(&input_schema).map_err(|why| format!("its input schema {why}"))?;
-    let output = output_schema.map(|schema| Schema::any(&schema)).transpose();
+    let output = output_schema.map(|schema| Schema::of(&schema)).transpose();
     let output = output.map_err(|why| format!("its output schema {why}"))?;
     // The characters of RFC 6749 section 3.3.
     let is_scope = |scope: &String| {

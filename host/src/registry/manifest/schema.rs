@@ -33,7 +33,7 @@ impl Schema {
     /// # Errors
     /// What is wrong with it.
     pub(super) fn input(text: &str) -> Result<Self, String> {
-        let schema = Self::any(text)?;
+        let schema = Self::of(text)?;
         if schema.json.get("type").and_then(Value::as_str) != Some("object") {
             return Err("has another type than \"object\"".to_owned());
         }
@@ -44,8 +44,8 @@ impl Schema {
     /// Vets a schema of anything.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub(super) fn any(text: &str) -> Result<Self, String> {
+    /// What is wrong with it, to be said of the schema.
+    pub fn of(text: &str) -> Result<Self, String> {
         if text.len() > SCHEMA_BYTES {
             return Err(format!("is longer than {SCHEMA_BYTES} bytes"));
         }

@@ -1,0 +1,35 @@
+//! The protocol on standard input and output, for clients that start the host
+//! themselves. One process is one client, and one caller.
+
+use std::sync::{Arc, Mutex};
+
+use rmcp::ServiceExt;
+
+use super::asker::{Asker, Asking};
+use super::handler::Handler;
+use super::{Parts, Shared};
+use crate::call::Caller;
+use crate::call::trace::Trace;
+use crate::mcp::seal::Seal;
+
+/// Serves until the client closes its end, or `parts.closing` is cancelled.
+///
+/// # Errors
+/// What is wrong with the connection, for the log.
+pub async fn stdio(caller: Option<Caller>, parts: Parts) -> Result<(), String> {
+    let Parts { registry, changes, places, tasks, closing } = parts;
+    // What is sealed comes back to this process.
+    let seal = Seal::random().map_err(|error| error.to_string())?;
+    let shared = Shared { registry, changes, places, seal: Arc::new(seal), tasks, closing: closing.clone() };
+    let registry = Arc::clone(&shared.registry);
+    let asker = move || {
+        let generation = registry.current()?;
+        let id = uuid::Uuid::new_v4().simple().to_string().into();
+        let (caller, trace) = (caller.clone(), Trace::default());
+        Some(Asker::new(Asking { id, caller, client: None, trace, generation, changes: Mutex::default() }))
+    };
+    let handler = Handler::alone(Arc::new(shared), asker);
+    let serving = handler.serve_with_ct(rmcp::transport::stdio(), closing);
+    let running = serving.await.map_err(|error| crate::fault::chain(&error))?;
+    running.waiting().await.map(|_| ()).map_err(|error| error.to_string())
+}
