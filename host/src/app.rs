@@ -1,5 +1,8 @@
 //! The composition root: from a configuration to a host that serves.
 
+mod listeners;
+mod stdio;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wasmtime::Engine;
+
+pub use listeners::Listeners;
 
 use crate::broker::identity::Identity;
 use crate::broker::sql::{self, PrepareError, watcher};
@@ -55,6 +59,9 @@ pub enum StartError {
     /// Nothing can be sealed.
     #[error("{0}")]
     Random(&'static str),
+    /// A client of this process alone cannot be served.
+    #[error("cannot speak on standard input and output: {0}")]
+    Stdio(String),
     /// The way to the collector cannot be made.
     #[error("cannot make a TLS client for OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
     Otlp(#[from] crate::otlp::TlsError),
@@ -226,6 +233,12 @@ impl App {
             tracing::info!(module.name = %module.name, module.route = %module.route, module.source = %module.source.display(),
                 "module `{}` serves {}", module.name, module.route);
         }
+        let offers = self.front.registry.current().is_some_and(|generation| !generation.catalogue.is_empty());
+        if offers && self.config.auth.secret.is_none() {
+            tracing::info!(
+                "without BETTER_AUTH_SECRET what MCP clients keep for this process is sealed with a key of its own: replicas do not take each other's"
+            );
+        }
         if !self.front.identity.is_configured() {
             tracing::warn!(
                 "no credential can be verified, so every caller is anonymous; set BETTER_AUTH_SECRET, BETTER_AUTH_URL or AUTH_JWKS_URL, or INNKEEPER_DEV=1 to try things out"
@@ -236,31 +249,4 @@ impl App {
             );
         }
     }
-}
-
-/// The ports, taken before anything slow happens.
-pub struct Listeners {
-    /// Where clients come.
-    pub public: TcpListener,
-    /// Where operators come.
-    pub admin: Option<TcpListener>,
-}
-
-impl Listeners {
-    /// Takes the configured ports.
-    ///
-    /// # Errors
-    /// [`StartError::Bind`].
-    pub async fn bind(config: &Config) -> Result<Self, StartError> {
-        let public = bind(config.listen, "INNKEEPER_LISTEN").await?;
-        let admin = match config.admin_listen {
-            Some(address) => Some(bind(address, "INNKEEPER_ADMIN_LISTEN (`off` for none)").await?),
-            None => None,
-        };
-        Ok(Self { public, admin })
-    }
-}
-
-async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source, setting })
 }

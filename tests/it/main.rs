@@ -15,6 +15,7 @@ mod identity;
 mod isolation;
 mod load;
 mod logs;
+mod mcp;
 mod sql;
 mod stopping;
 mod tasks;

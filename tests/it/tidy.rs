@@ -4,13 +4,15 @@
 use std::path::Path;
 
 /// Each unit with its layer. The longest prefix counts.
-const LAYERS: [(&str, u8); 18] = [
-    ("main", 8),
-    ("cli", 8),
-    ("app", 7),
-    ("server", 7),
-    ("front", 6),
-    ("admin", 6),
+const LAYERS: [(&str, u8); 20] = [
+    ("main", 9),
+    ("cli", 9),
+    ("app", 8),
+    ("server", 8),
+    ("front", 7),
+    ("admin", 7),
+    ("mcp", 6),
+    ("offers", 5),
     ("registry", 4),
     ("dispatch", 4),
     ("engine", 2),
@@ -35,12 +37,23 @@ const SIBLINGS: [(&str, &str, &str); 3] = [
 ];
 
 /// Names of outside crates and of the process, and the files that may know them.
-const NAMES: [(&str, &[&str]); 7] = [
+const NAMES: [(&str, &[&str]); 9] = [
     (
         "wasmtime",
-        &["engine", "bindings", "instance", "dispatch", "registry", "broker::identity::host", "broker::sql::host"],
+        &[
+            "engine",
+            "bindings",
+            "instance",
+            "dispatch",
+            "registry",
+            "broker::identity::host",
+            "broker::notify::host",
+            "broker::sql::host",
+        ],
     ),
     ("hyper::", &["server"]),
+    ("rmcp::", &["mcp"]),
+    ("jsonschema::", &["registry::manifest::schema"]),
     ("hyper_util::", &["server", "broker::identity::keys::fetch", "otlp::exporter"]),
     ("opentelemetry", &["call::trace", "otlp"]),
     // Better Auth's tables are not a guest's: their SQL, of local accounts too,

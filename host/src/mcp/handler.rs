@@ -39,11 +39,14 @@ pub(super) type Context = RequestContext<RoleServer>;
 const VERSIONS: [ProtocolVersion; 3] =
     [ProtocolVersion::V_2025_06_18, ProtocolVersion::V_2025_11_25, ProtocolVersion::V_2026_07_28];
 
+/// Who asks on a connection that has one caller from its start to its end.
+type Alone = dyn Fn() -> Result<Asker, &'static str> + Send + Sync;
+
 /// Answers the methods.
 pub(super) struct Handler {
     shared: Arc<Shared>,
     /// Who asks when there is no HTTP request to tell.
-    alone: Option<Arc<dyn Fn() -> Option<Asker> + Send + Sync>>,
+    alone: Option<Arc<Alone>>,
     session: OnceLock<Session>,
 }
 
@@ -53,16 +56,19 @@ impl Handler {
     }
 
     /// For a connection that has one caller from its start to its end.
-    pub(super) fn alone(shared: Arc<Shared>, asker: impl Fn() -> Option<Asker> + Send + Sync + 'static) -> Self {
+    pub(super) fn alone(
+        shared: Arc<Shared>,
+        asker: impl Fn() -> Result<Asker, &'static str> + Send + Sync + 'static,
+    ) -> Self {
         Self { shared, alone: Some(Arc::new(asker)), session: OnceLock::new() }
     }
 
     fn asker(&self, context: &Context) -> Result<Asker, ErrorData> {
         let found = match &self.alone {
             Some(alone) => alone(),
-            None => Asker::of(context).cloned(),
+            None => Asker::of(context).cloned().ok_or("Nothing is served at the moment"),
         };
-        found.ok_or_else(|| ErrorData::internal_error("Nothing is served at the moment", None))
+        found.map_err(|why| ErrorData::internal_error(why, None))
     }
 
     fn session(&self) -> &Session {
@@ -264,7 +270,7 @@ impl ServerHandler for Handler {
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         let asker = match &self.alone {
-            Some(alone) => alone(),
+            Some(alone) => alone().ok(),
             None => context.extensions.get::<http::request::Parts>().and_then(|parts| parts.extensions.get().cloned()),
         };
         if let Some(asker) = asker {

@@ -54,6 +54,8 @@ struct Settled {
     name: String,
     client: String,
     owner: String,
+    /// Among whose sessions it counts.
+    counted: String,
 }
 
 const FEATURES: [ClientFeatures; 5] = [
@@ -97,12 +99,17 @@ impl Sessions {
         Self { seal, local, owners: Mutex::default(), ended: Mutex::default() }
     }
 
-    /// The id of a new session. `params` are those of `initialize`.
-    pub(super) fn begin(&self, caller: Option<&Caller>, params: &InitializeRequestParams) -> Result<String, Full> {
-        let owner = owner(caller);
+    /// The id of a new session, which counts among those of `counted`. `params` are
+    /// those of `initialize`.
+    pub(super) fn begin(
+        &self,
+        caller: Option<&Caller>,
+        counted: &str,
+        params: &InitializeRequestParams,
+    ) -> Result<String, Full> {
         {
             let owners = lock(&self.owners);
-            if owners.len() >= MOST || owners.values().filter(|other| **other == owner).count() >= MOST_OF_ONE {
+            if owners.len() >= MOST || owners.values().filter(|other| *other == counted).count() >= MOST_OF_ONE {
                 return Err(Full::Sessions);
             }
         }
@@ -113,7 +120,8 @@ impl Sessions {
             features: FEATURES.map(|feature| declared.contains(feature)),
             name: cut(&params.client_info.name),
             client: cut(&params.client_info.version),
-            owner,
+            owner: owner(caller),
+            counted: counted.to_owned(),
         };
         let content = serde_json::to_vec(&settled).unwrap_or_default();
         Ok(self.seal.close(Purpose::Session, b"", now() + LIFE.as_secs(), &content)?)
@@ -143,7 +151,7 @@ impl Sessions {
 
     fn own(&self, id: &SessionId) {
         if let Some(settled) = self.settled(id) {
-            lock(&self.owners).insert(Arc::clone(id), settled.owner);
+            lock(&self.owners).insert(Arc::clone(id), settled.counted);
         }
     }
 }
@@ -283,7 +291,7 @@ mod tests {
     async fn an_id_says_what_was_settled_to_whoever_has_the_secret() {
         let (here, there) = (Sessions::new(Arc::new(Seal::of(b"s"))), Sessions::new(Arc::new(Seal::of(b"s"))));
         let (ada, bob) = (caller("ada"), caller("bob"));
-        let id = here.begin(Some(&ada), &params()).expect("an id");
+        let id = here.begin(Some(&ada), "ada", &params()).expect("an id");
         assert!(id.len() < 1_024 && id.bytes().all(|byte| byte.is_ascii_graphic()));
         for host in [&here, &there] {
             assert!(host.is_of(Some(&ada), &id));

@@ -10,7 +10,7 @@ use super::handler::Handler;
 use super::{Parts, Shared};
 use crate::call::Caller;
 use crate::call::trace::Trace;
-use crate::mcp::seal::Seal;
+use crate::mcp::seal::{Seal, now};
 
 /// Serves until the client closes its end, or `parts.closing` is cancelled.
 ///
@@ -23,10 +23,13 @@ pub async fn stdio(caller: Option<Caller>, parts: Parts) -> Result<(), String> {
     let shared = Shared { registry, changes, places, seal: Arc::new(seal), tasks, closing: closing.clone() };
     let registry = Arc::clone(&shared.registry);
     let asker = move || {
-        let generation = registry.current()?;
+        let generation = registry.current().ok_or("Nothing is served at the moment")?;
+        if caller.as_ref().is_some_and(|caller| caller.expires_at <= now()) {
+            return Err("The token has expired; start the server again with a new one");
+        }
         let id = uuid::Uuid::new_v4().simple().to_string().into();
         let (caller, trace) = (caller.clone(), Trace::default());
-        Some(Asker::new(Asking { id, caller, client: None, trace, generation, changes: Mutex::default() }))
+        Ok(Asker::new(Asking { id, caller, client: None, trace, generation, changes: Mutex::default() }))
     };
     let handler = Handler::alone(Arc::new(shared), asker);
     let serving = handler.serve_with_ct(rmcp::transport::stdio(), closing);

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::BoxBody;
@@ -74,13 +74,17 @@ impl Drop for Slot {
 pub(super) struct Held<H> {
     body: BoxBody<Bytes, Infallible>,
     /// Ends the body when it resolves.
-    until: Option<BoxFuture<'static, ()>>,
+    until: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     _held: H,
 }
 
 impl<H> Held<H> {
-    pub(super) fn new(body: BoxBody<Bytes, Infallible>, until: Option<BoxFuture<'static, ()>>, held: H) -> Self {
-        Self { body, until, _held: held }
+    pub(super) fn new(
+        body: BoxBody<Bytes, Infallible>,
+        until: Option<WaitForCancellationFutureOwned>,
+        held: H,
+    ) -> Self {
+        Self { body, until: until.map(Box::pin), _held: held }
     }
 }
 

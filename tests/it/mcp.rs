@@ -1,0 +1,29 @@
+//! The Model Context Protocol, spoken by hand: every byte of a request is a test's.
+
+mod authorization;
+mod client;
+mod guests;
+mod ladder;
+mod legacy;
+mod load;
+mod replicas;
+mod rounds;
+mod stdio;
+mod streams;
+
+use crate::harness::{Setup, TestHost, guest};
+
+/// The guest with everything in it.
+async fn conformance() -> TestHost {
+    Setup::guest("conformance").start().await
+}
+
+/// The guest that misbehaves.
+async fn probe() -> TestHost {
+    Setup::modules(&module("probe", "tool-probe", "")).start().await
+}
+
+/// A module of the configuration file.
+fn module(name: &str, file: &str, rest: &str) -> String {
+    format!("[[module]]\nname = \"{name}\"\nsource = \"{}\"\nroute = \"/{name}\"\n{rest}\n", guest(file).display())
+}
