@@ -109,7 +109,10 @@ impl CliError {
             Self::Start(StartError::Module(_) | StartError::Schema { .. } | StartError::Cache(_)) => EX_CONFIG,
             Self::Start(StartError::Stdio(_)) => EX_CONFIG,
             Self::Unavailable(_) => EX_UNAVAILABLE,
-            Self::Start(StartError::Bind { .. } | StartError::Engine(_) | StartError::Otlp(_) | StartError::Random(_)) | Self::Other(_) => 1,
+            Self::Start(
+                StartError::Bind { .. } | StartError::Engine(_) | StartError::Otlp(_) | StartError::Random(_),
+            )
+            | Self::Other(_) => 1,
         }
     }
 }

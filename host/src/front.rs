@@ -142,7 +142,14 @@ where
     request.headers_mut().insert(respond::REQUEST_ID, id.1);
     let trace = outcome.span().trace();
     trace.write(request.headers_mut());
-    let call = Call { id: id.0, caller, client, deadline: Deadline::after(guest.profile.limits.wall), trace, notices: front.changes.notices() };
+    let call = Call {
+        id: id.0,
+        caller,
+        client,
+        deadline: Deadline::after(guest.profile.limits.wall),
+        trace,
+        notices: front.changes.notices(),
+    };
     Ok(dispatch::run(guest, call, request, (place, room)).await?)
 }
 

@@ -28,6 +28,7 @@ use http_body_util::Full;
 use rmcp::model::InitializeRequestParams;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use secrecy::ExposeSecret;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use parts::Shared;
@@ -42,7 +43,7 @@ use self::handler::Handler;
 use self::metadata::Resource;
 use self::seal::Seal;
 use self::sessions::{BEGUN, Full as NoSession, Sealed, Sessions};
-use self::streams::Streams;
+use self::streams::{Room, Streams};
 use crate::call::Caller;
 use crate::config::Config;
 use crate::dispatch::Body;
@@ -60,6 +61,7 @@ pub struct Mcp {
     service: StreamableHttpService<Handler, Sessions>,
     sessions: Arc<Sessions>,
     streams: Streams,
+    room: Arc<Semaphore>,
     allowed: Allowed,
     resource: Option<Resource>,
     require_auth: bool,
@@ -98,6 +100,7 @@ impl Mcp {
             shared,
             sessions,
             streams: Streams::default(),
+            room: Room::whole(),
             allowed: Allowed::new(&config.mcp.hosts, public, &config.cors_origins),
             resource: public.map(|public| Resource::new(public, config.auth.servers())),
             require_auth: config.mcp.require_auth,
@@ -142,7 +145,9 @@ impl Mcp {
         }
         let standing = *request.method() == Method::GET;
         let Asked { id, caller, client, trace, generation } = asked;
-        let asking = Asking { id, caller, client, trace, generation, changes: Mutex::new(changes) };
+        let room = Arc::new(Room::of(&self.room));
+        let taken = Arc::clone(&room);
+        let asking = Asking { id, caller, client, trace, generation, room, changes: Mutex::new(changes) };
         request.extensions_mut().insert(Asker::new(asking));
         let handled = self.service.handle(request.map(Full::new));
         let response = match begun {
@@ -151,7 +156,7 @@ impl Mcp {
         };
         // Streams that nothing ends but the client end when the host is to stop.
         let closing = standing.then(|| self.shared.closing.clone());
-        answer::finish(response, closing, (slot, held)).await
+        answer::finish(response, closing, (slot, taken, held)).await
     }
 
     /// A tool's scopes are asked for before anything of an answer is on its way.
@@ -173,12 +178,7 @@ impl Mcp {
 
     /// The id of the session that `initialize` begins; none when its parameters
     /// cannot be read, which the library says.
-    fn begin(
-        &self,
-        request: &Request<Bytes>,
-        caller: Option<&Caller>,
-        counted: &str,
-    ) -> Result<Option<String>, Fault> {
+    fn begin(&self, request: &Request<Bytes>, caller: Option<&Caller>, counted: &str) -> Result<Option<String>, Fault> {
         #[derive(serde::Deserialize)]
         struct Initialize {
             params: InitializeRequestParams,

@@ -20,7 +20,7 @@ async fn conformance() -> TestHost {
 
 /// The guest that misbehaves.
 async fn probe() -> TestHost {
-    Setup::modules(&module("probe", "tool-probe", "")).start().await
+    Setup::modules(&module("probe", "probe", "")).start().await
 }
 
 /// A module of the configuration file.

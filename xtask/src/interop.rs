@@ -1,4 +1,7 @@
-//! `cargo xtask interop`: the real Better Auth, under Node, beside Innkeeper.
+//! `cargo xtask interop`: the real Better Auth, under Node, beside Innkeeper, and
+//! the conformance suite of the Model Context Protocol.
+
+mod conformance;
 
 use crate::{
     machine,
@@ -13,7 +16,19 @@ const NODE: u32 = 20;
 /// What is installed, and what runs it.
 const FILES: [&str; 3] = ["package.json", "package-lock.json", "server.mjs"];
 
-pub(crate) fn run() -> Result<ExitCode> {
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run only the conformance suite of the Model Context Protocol
+    #[arg(long)]
+    mcp: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    if args.mcp {
+        workspace::ensure_wasm_target()?;
+        conformance::run()?;
+        return Ok(ExitCode::SUCCESS);
+    }
     check_node()?;
     let installed = install()?;
     workspace::ensure_wasm_target()?;
@@ -24,6 +39,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     tests.args(["test", "--package", "innkeeper-tests", "--test", "interop", "--no-fail-fast"]);
     test::environment(&mut tests, Some(&cluster.url("postgres")));
     process::run(tests.env("INNKEEPER_TEST_INTEROP", installed))?;
+    conformance::run()?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -48,14 +48,18 @@ fn offered(manifest: &Manifest) {
         }
         for item in items {
             line(format_args!("  {}", item["name"].as_str().unwrap_or_default()));
-            let told = item.as_object().into_iter().flatten().filter(|(key, value)| *key != "name" && !is_nothing(value));
+            let told =
+                item.as_object().into_iter().flatten().filter(|(key, value)| *key != "name" && !is_nothing(value));
             for (key, value) in told {
                 line(format_args!("    {key}: {value}"));
             }
         }
     }
     let prefixes = offered["prefixes"].as_array().map(Vec::as_slice).unwrap_or_default();
-    section("resources below", &prefixes.iter().filter_map(|prefix| prefix.as_str().map(str::to_owned)).collect::<Vec<_>>());
+    section(
+        "resources below",
+        &prefixes.iter().filter_map(|prefix| prefix.as_str().map(str::to_owned)).collect::<Vec<_>>(),
+    );
 }
 
 fn is_nothing(value: &serde_json::Value) -> bool {

@@ -131,7 +131,8 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Streamed(_) | Self::Held(_) => SizeHint::default(),
+            Self::Streamed(_) => SizeHint::default(),
+            Self::Held(body) => body.size_hint(),
         }
     }
 }

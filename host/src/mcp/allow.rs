@@ -87,16 +87,27 @@ mod tests {
         for host in ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]:8000", "todo.example.com", "innkeeper:8000"] {
             check(host, None, Ok(()));
         }
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.2", "10.0.0.1:8000", "todo.example.com.evil.example", ""] {
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.2",
+            "10.0.0.1:8000",
+            "todo.example.com.evil.example",
+            "",
+        ] {
             check(host, None, Err(Stranger::Host));
         }
     }
 
     #[test]
     fn pages_that_may_call() {
-        for origin in
-            ["https://app.example.com", "https://todo.example.com:8443", "http://localhost:6274", "http://[::1]:3000", "https://127.0.0.1"]
-        {
+        for origin in [
+            "https://app.example.com",
+            "https://todo.example.com:8443",
+            "http://localhost:6274",
+            "http://[::1]:3000",
+            "https://127.0.0.1",
+        ] {
             check("localhost", Some(origin), Ok(()));
         }
         for origin in [

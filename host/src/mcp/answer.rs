@@ -15,6 +15,9 @@ use super::streams::Held;
 use crate::dispatch::Body;
 use crate::fault::{Blame, Code, Fault};
 
+/// Bytes of an answer that is handed to its connection whole.
+const SMALL_BYTES: u64 = 64 << 10;
+
 /// The answer to a client. `held` is given back with its end; `closing` ends it when
 /// nothing but the client would.
 ///
@@ -30,14 +33,19 @@ pub(super) async fn finish<H: Send + Sync + Unpin + 'static>(
     if head.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
         return Ok(refuse(&Malformed { code: -32600, why: "The message is none of this protocol", id: None }));
     }
-    let whole = body.size_hint().exact().is_some();
-    if whole || head.status.is_server_error() {
+    if head.status.is_server_error() {
         let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        if head.status.is_server_error() {
-            let why = String::from_utf8_lossy(&bytes).escape_debug().to_string();
-            return Err(Fault::new(Blame::Host, Code::Internal, "Internal Server Error").because(why));
+        let why = String::from_utf8_lossy(&bytes).escape_debug().to_string();
+        return Err(Fault::new(Blame::Host, Code::Internal, "Internal Server Error").because(why));
+    }
+    match body.size_hint().exact() {
+        // Most are small, and go out in one piece with their heads.
+        Some(length) if length <= SMALL_BYTES => {
+            let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            return Ok(Response::from_parts(head, bytes.into()));
         }
-        return Ok(Response::from_parts(head, bytes.into()));
+        Some(_) => return Ok(Response::from_parts(head, Body::held(Held::new(body, None, held)))),
+        None => {}
     }
     head.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
     Ok(Response::from_parts(head, Body::held(Held::new(body, closing.map(CancellationToken::cancelled_owned), held))))

@@ -6,6 +6,7 @@ use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 use tokio::sync::broadcast::Receiver;
 
+use super::streams::Room;
 use crate::call::notice::Change;
 use crate::call::{Caller, Client, trace::Trace};
 use crate::registry::Generation;
@@ -26,6 +27,8 @@ pub(super) struct Asking {
     pub(super) trace: Trace,
     /// The modules that it is served from.
     pub(super) generation: Arc<Generation>,
+    /// What its answer takes up.
+    pub(super) room: Arc<Room>,
     /// Changes since the request came, when it wants to hear of them.
     pub(super) changes: Mutex<Option<Receiver<Change>>>,
 }

@@ -145,7 +145,8 @@ fn contents(contents: wit::ResourceContents) -> ResourceContents {
 fn annotations(annotations: &wit::Annotations) -> Annotations {
     let mut made = Annotations::default();
     let wit::Annotations { audience, priority, last_modified } = annotations;
-    made.audience = Some(audience.iter().copied().map(role).collect()).filter(|audience: &Vec<Role>| !audience.is_empty());
+    made.audience =
+        Some(audience.iter().copied().map(role).collect()).filter(|audience: &Vec<Role>| !audience.is_empty());
     #[expect(clippy::cast_possible_truncation, reason = "from 0 to 1")]
     let priority = priority.map(|priority| priority as f32);
     (made.priority, made.last_modified) = (priority, last_modified.clone());

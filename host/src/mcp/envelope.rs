@@ -109,7 +109,9 @@ pub(super) fn read(body: &[u8], version: Option<&str>) -> Result<Message, Malfor
         (None, Some(_)) if raw.result.is_some() != raw.error.is_some() => Ok(Message::Other),
         (None, _) => wrong("`method` is missing"),
         (Some(method), id) => {
-            let Ok(method) = serde_json::from_str::<String>(method.get()) else { return wrong("`method` is no string") };
+            let Ok(method) = serde_json::from_str::<String>(method.get()) else {
+                return wrong("`method` is no string");
+            };
             let Some(id) = id else { return Ok(Message::Other) };
             let params = raw.params.and_then(|params| serde_json::from_str::<Params<'_>>(params.get()).ok());
             let params = params.unwrap_or_default();
@@ -200,7 +202,11 @@ mod tests {
             assert_eq!(code(body), expected, "{}", String::from_utf8_lossy(body));
         }
         assert_eq!(code("[".repeat(100_000).as_bytes()), -32600);
-        let deep = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":{}1{}}}", "[".repeat(64), "]".repeat(64));
+        let deep = format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":{}1{}}}",
+            "[".repeat(64),
+            "]".repeat(64)
+        );
         assert_eq!(code(deep.as_bytes()), -32600);
     }
 

@@ -7,9 +7,10 @@
 
 mod ask;
 mod context;
-mod lists;
 mod listen;
+mod lists;
 mod rounds;
+mod weight;
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -122,11 +123,7 @@ impl ServerHandler for Handler {
         self.generation()?.catalogue.tool(name).map(convert::tool)
     }
 
-    async fn call_tool(
-        &self,
-        request: CallToolRequestParams,
-        context: Context,
-    ) -> Result<CallToolResponse, ErrorData> {
+    async fn call_tool(&self, request: CallToolRequestParams, context: Context) -> Result<CallToolResponse, ErrorData> {
         let asker = self.asker(&context)?;
         let tool = asker.generation.catalogue.tool(&request.name).ok_or_else(|| unknown("tool", &request.name))?;
         let arguments = request.arguments.unwrap_or_default();
@@ -161,7 +158,8 @@ impl ServerHandler for Handler {
         context: Context,
     ) -> Result<GetPromptResponse, ErrorData> {
         let asker = self.asker(&context)?;
-        let prompt = asker.generation.catalogue.prompt(&request.name).ok_or_else(|| unknown("prompt", &request.name))?;
+        let prompt =
+            asker.generation.catalogue.prompt(&request.name).ok_or_else(|| unknown("prompt", &request.name))?;
         let arguments = request.arguments.unwrap_or_default();
         let what = What::new("prompts/get", prompt.guest, &prompt.item.descriptor.name, &arguments);
         let texts = arguments.into_iter().map(|(name, value)| match value {

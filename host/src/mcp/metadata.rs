@@ -35,8 +35,7 @@ impl Resource {
 
     /// The document, with all scopes that any tool asks for.
     pub(super) fn describe(&self, catalogue: &Catalogue) -> String {
-        let scopes: BTreeSet<&str> =
-            catalogue.tools().flat_map(|tool| &tool.item.scopes).map(String::as_str).collect();
+        let scopes: BTreeSet<&str> = catalogue.tools().flat_map(|tool| &tool.item.scopes).map(String::as_str).collect();
         let Self { address, servers, .. } = self;
         json!({
             "resource": address,

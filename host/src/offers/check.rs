@@ -93,7 +93,8 @@ pub(super) fn address(uri: &str) -> Result<(), String> {
 }
 
 pub(super) fn mime(mime: &str, family: &str) -> Result<(), String> {
-    let token = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
+    let token =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
     let essence = mime.split(';').next().unwrap_or_default().trim();
     let good = mime.len() <= 256
         && mime.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
@@ -144,9 +145,14 @@ mod tests {
 
     #[test]
     fn media_say_what_they_are() {
-        for (mime_type, good) in
-            [("image/png", true), ("image/svg+xml", true), ("text/html", false), ("image/", false), ("image/a\nb", false), ("", false)]
-        {
+        for (mime_type, good) in [
+            ("image/png", true),
+            ("image/svg+xml", true),
+            ("text/html", false),
+            ("image/", false),
+            ("image/a\nb", false),
+            ("", false),
+        ] {
             let image = of(ContentKind::Image(Media { data: vec![1], mime_type: mime_type.into() }));
             assert_eq!(contents(&[image]).is_ok(), good, "{mime_type}");
         }
@@ -154,9 +160,14 @@ mod tests {
 
     #[test]
     fn addresses_are_absolute() {
-        for (uri, good) in
-            [("todo://1", true), ("https://example.com/a", true), ("data:,x", true), ("relative", false), ("", false), ("//a/b", false)]
-        {
+        for (uri, good) in [
+            ("todo://1", true),
+            ("https://example.com/a", true),
+            ("data:,x", true),
+            ("relative", false),
+            ("", false),
+            ("//a/b", false),
+        ] {
             assert_eq!(address(uri).is_ok(), good, "{uri}");
         }
     }
@@ -172,7 +183,8 @@ mod tests {
     #[test]
     fn annotations_are_in_their_ranges() {
         let with = |priority, last_modified: Option<&str>| {
-            annotations(&Annotations { audience: Vec::new(), priority, last_modified: last_modified.map(Into::into) }).is_ok()
+            annotations(&Annotations { audience: Vec::new(), priority, last_modified: last_modified.map(Into::into) })
+                .is_ok()
         };
         assert!(with(Some(1.0), Some("2026-01-12T15:00:58Z")));
         assert!(!with(Some(1.1), None) && !with(Some(f64::NAN), None) && !with(None, Some("yesterday")));

@@ -63,7 +63,8 @@ pub(super) fn check(required: InputRequired, features: ClientFeatures) -> Result
 
 /// What a client must be able to do to be asked this.
 fn question(kind: &InputKind) -> Result<ClientFeatures, String> {
-    let message = |text: &str| if text.len() > MESSAGE_BYTES { Err("asks too long a question".to_owned()) } else { Ok(()) };
+    let message =
+        |text: &str| if text.len() > MESSAGE_BYTES { Err("asks too long a question".to_owned()) } else { Ok(()) };
     match kind {
         InputKind::ElicitForm(FormElicitation { message: text, requested_schema }) => {
             message(text)?;
@@ -83,8 +84,10 @@ fn question(kind: &InputKind) -> Result<ClientFeatures, String> {
             Ok(ClientFeatures::ELICIT_URL)
         }
         InputKind::Sample(text) => {
-            let sample = if text.len() <= SAMPLE_BYTES { check::object(text, "question to a model")? } else { Map::new() };
-            let good = sample.get("messages").is_some_and(Value::is_array) && sample.get("maxTokens").is_some_and(Value::is_u64);
+            let sample =
+                if text.len() <= SAMPLE_BYTES { check::object(text, "question to a model")? } else { Map::new() };
+            let good = sample.get("messages").is_some_and(Value::is_array)
+                && sample.get("maxTokens").is_some_and(Value::is_u64);
             if !good {
                 return Err("asks a model without messages and maxTokens, or too much".to_owned());
             }
@@ -202,7 +205,10 @@ mod tests {
     fn forms_are_flat() {
         for (schema, good) in [
             (json!({"type": "object", "properties": {"a": {"type": "integer", "default": 30}}}), true),
-            (json!({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string", "enum": ["x"]}}}}), true),
+            (
+                json!({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string", "enum": ["x"]}}}}),
+                true,
+            ),
             (json!({"type": "object", "properties": {"a": {"type": "object"}}}), false),
             (json!({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "object"}}}}), false),
             (json!({"type": "string"}), false),

@@ -16,6 +16,8 @@ pub struct Success {
     pub content: Vec<Content>,
     /// For programs; it fits the output schema.
     pub structured: Option<Value>,
+    /// Its length as the guest wrote it.
+    pub structured_bytes: usize,
     /// The tool ran and failed; the content says why.
     pub is_error: bool,
     /// What the guest adds.
@@ -63,6 +65,7 @@ fn check_scopes(caller: Option<&Caller>, required: &[String]) -> Result<(), Prob
 fn check_success(success: wit::Success, tool: &Tool) -> Result<Success, Problem> {
     let wit::Success { content, structured, is_error, meta } = success;
     check::contents(&content).map_err(Problem::Answer)?;
+    let structured_bytes = structured.as_ref().map_or(0, String::len);
     let structured = structured.map(|text| check::json(&text, "structured content")).transpose();
     let structured = structured.map_err(Problem::Answer)?;
     match (&tool.output, &structured) {
@@ -77,5 +80,5 @@ fn check_success(success: wit::Success, tool: &Tool) -> Result<Success, Problem>
         _ => {}
     }
     let meta = meta.map(|text| check::object(&text, "meta")).transpose().map_err(Problem::Answer)?;
-    Ok(Success { content, structured, is_error, meta })
+    Ok(Success { content, structured, structured_bytes, is_error, meta })
 }

@@ -65,7 +65,9 @@ pub enum Why {
     #[error("{}", crate::fault::chain(.0))]
     Unmet(#[from] Unmet),
     /// There is nothing to call.
-    #[error("exports nothing that can be served; export wasi:http/incoming-handler (0.2), or tools, resources or prompts")]
+    #[error(
+        "exports nothing that can be served; export wasi:http/incoming-handler (0.2), or tools, resources or prompts"
+    )]
     NothingToServe,
     /// It exports an interface of ours in another form.
     #[error("exports something that is not what this host calls")]

@@ -33,6 +33,9 @@ const ICON_BYTES: usize = 32 << 10;
 const URI_BYTES: usize = 2 << 10;
 const SCOPES: usize = 16;
 
+/// Bytes of all schemas of one module. A list of tools has all of them in it.
+const SCHEMAS_BYTES: usize = 1 << 20;
+
 /// What a module offers, vetted.
 #[derive(Default)]
 pub struct Manifest {
@@ -117,6 +120,10 @@ fn vet_tools(listed: Vec<tools::Tool>) -> Result<Vec<Tool>, String> {
     if listed.len() > MOST {
         return Err(format!("has more than {MOST} tools"));
     }
+    let schemas = |tool: &tools::Tool| tool.input_schema.len() + tool.output_schema.as_ref().map_or(0, String::len);
+    if listed.iter().map(schemas).sum::<usize>() > SCHEMAS_BYTES {
+        return Err(format!("has more than {} MiB of schemas", SCHEMAS_BYTES >> 20));
+    }
     let mut vetted: Vec<Tool> = Vec::with_capacity(listed.len());
     for tool in listed {
         let name = printable(&tool.descriptor.name);
@@ -189,7 +196,9 @@ fn vet_resources(mut declared: resources::Declaration) -> Result<resources::Decl
         let literal = template.uri_template.split('{').next().unwrap_or_default();
         let own = prefixes.iter().any(|prefix| literal.starts_with(prefix.as_str()));
         if !own || template.uri_template.len() > URI_BYTES {
-            return Err(format!("template `{uri}` starts with none of its prefixes, or is longer than {URI_BYTES} bytes"));
+            return Err(format!(
+                "template `{uri}` starts with none of its prefixes, or is longer than {URI_BYTES} bytes"
+            ));
         }
     }
     Ok(declared)

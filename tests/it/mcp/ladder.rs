@@ -77,7 +77,11 @@ async fn what_is_no_message_has_a_code_of_json_rpc() {
         let told = answer(raw(&host, body)).await;
         assert_eq!(code(&told), (400, expected), "{body}");
     }
-    let deep = format!("{{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"a\",\"params\":{}{}}}", "[".repeat(500_000), "]".repeat(400_000));
+    let deep = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"a\",\"params\":{}{}}}",
+        "[".repeat(500_000),
+        "]".repeat(400_000)
+    );
     assert_eq!(code(&answer(raw(&host, deep)).await), (400, -32600));
     let told = answer(raw(&host, "{\"jsonrpc\":\"1.0\",\"id\":\"mine\",\"method\":\"ping\"}")).await;
     assert_eq!(told.1["id"], "mine");
@@ -132,12 +136,14 @@ async fn versions_and_methods_that_are_not_served() {
     let mut meta = meta();
     meta["io.modelcontextprotocol/protocolVersion"] = "2030-01-01".into();
     let list = message("tools/list", json!({"_meta": meta}));
-    let request = raw(&host, list.to_string()).header("mcp-protocol-version", "2030-01-01").header("mcp-method", "tools/list");
+    let request =
+        raw(&host, list.to_string()).header("mcp-protocol-version", "2030-01-01").header("mcp-method", "tools/list");
     let told = answer(request).await;
     assert_eq!(code(&told), (400, -32022));
     assert_eq!(told.1["error"]["data"]["requested"], "2030-01-01");
     assert_eq!(told.1["error"]["data"]["supported"], json!(["2025-06-18", "2025-11-25", "2026-07-28"]));
-    for method in ["no/such", "initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"] {
+    for method in ["no/such", "initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"]
+    {
         let told = call(&host, method, json!({"level": "info", "uri": "test://static-text"})).await;
         assert_eq!(code(&told), (404, -32601), "{method}");
     }
@@ -154,7 +160,10 @@ async fn versions_and_methods_that_are_not_served() {
         ("tools/list", json!({"cursor": "garbage"})),
         ("prompts/list", json!({"cursor": "MTAwMDA"})),
         ("resources/list", json!({"cursor": "garbage"})),
-        ("completion/complete", json!({"ref": {"type": "ref/prompt", "name": "none"}, "argument": {"name": "a", "value": ""}})),
+        (
+            "completion/complete",
+            json!({"ref": {"type": "ref/prompt", "name": "none"}, "argument": {"name": "a", "value": ""}}),
+        ),
     ] {
         let mut request = post(&host, &message(method, params.clone()));
         if params.get("name").is_some_and(Value::is_number) {
@@ -172,7 +181,12 @@ async fn versions_and_methods_that_are_not_served() {
 async fn arguments_that_are_repeated_in_headers_are_the_same_there() {
     let host = probe().await;
     let strict = message("tools/call", json!({"name": "strict", "arguments": {"n": 1, "region": "eu"}}));
-    for (header, expected) in [(Some("eu"), None), (Some("=?base64?ZXU=?="), None), (Some("us"), Some((400, -32020))), (None, Some((400, -32020)))] {
+    for (header, expected) in [
+        (Some("eu"), None),
+        (Some("=?base64?ZXU=?="), None),
+        (Some("us"), Some((400, -32020))),
+        (None, Some((400, -32020))),
+    ] {
         let mut request = post(&host, &strict);
         if let Some(header) = header {
             request = request.header("mcp-param-region", header);

@@ -34,7 +34,13 @@ async fn without_a_session_there_is_only_its_beginning() {
     let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
     assert_eq!(answer(raw(&host, list.to_string()).header("mcp-protocol-version", LEGACY)).await.0, 400);
     assert_eq!(answer(raw(&host, list.to_string())).await.0, 400);
-    for (asked, settled) in [("2025-06-18", "2025-06-18"), ("2025-11-25", LEGACY), ("2026-07-28", LEGACY), ("1999-01-01", LEGACY), ("2025-03-26", LEGACY)] {
+    for (asked, settled) in [
+        ("2025-06-18", "2025-06-18"),
+        ("2025-11-25", LEGACY),
+        ("2026-07-28", LEGACY),
+        ("1999-01-01", LEGACY),
+        ("2025-03-26", LEGACY),
+    ] {
         let mut message = initialize();
         message["params"]["protocolVersion"] = asked.into();
         let begun = raw(&host, message.to_string()).send().await.expect("an answer");
@@ -52,9 +58,15 @@ async fn methods_of_the_older_protocol_are_served_in_a_session() {
     assert_eq!(session.call("ping", json!({})).await.1["result"], json!({}));
     assert_eq!(session.call("logging/setLevel", json!({"level": "error"})).await.1["result"], json!({}));
     assert_eq!(session.call("logging/setLevel", json!({"level": "loud"})).await.1["error"]["code"], -32602);
-    assert_eq!(session.call("resources/subscribe", json!({"uri": "test://watched-resource"})).await.1["result"], json!({}));
+    assert_eq!(
+        session.call("resources/subscribe", json!({"uri": "test://watched-resource"})).await.1["result"],
+        json!({})
+    );
     assert_eq!(session.call("resources/subscribe", json!({"uri": "nobodys://x"})).await.1["error"]["code"], -32002);
-    assert_eq!(session.call("resources/unsubscribe", json!({"uri": "test://watched-resource"})).await.1["result"], json!({}));
+    assert_eq!(
+        session.call("resources/unsubscribe", json!({"uri": "test://watched-resource"})).await.1["result"],
+        json!({})
+    );
     assert_eq!(session.call("resources/read", json!({"uri": "test://none"})).await.1["error"]["code"], -32002);
     assert_eq!(session.call("no/such", json!({})).await.1["error"]["code"], -32601);
     assert_eq!(session.call("subscriptions/listen", json!({"notifications": {}})).await.1["error"]["code"], -32601);

@@ -10,7 +10,7 @@ use crate::harness::{As, Setup};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_are_never_mixed_up() {
-    let host = Arc::new(Setup::modules(&module("probe", "tool-probe", "")).start().await);
+    let host = Arc::new(Setup::modules(&module("probe", "probe", "")).start().await);
     let tasks: Vec<_> = (0..8)
         .map(|task| {
             let host = Arc::clone(&host);
@@ -32,8 +32,8 @@ async fn callers_are_never_mixed_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_is_busy_says_so_and_others_go_on() {
-    let busy = module("busy", "tool-probe", "limits = { concurrency = 2, wall = \"3s\" }");
-    let other = module("other", "tool-probe", "config = { prefix = \"other://\" }");
+    let busy = module("busy", "probe", "limits = { concurrency = 2, wall = \"3s\" }");
+    let other = module("other", "probe", "config = { prefix = \"other://\" }");
     let host = Arc::new(Setup::modules(&[busy, other].concat()).start().await);
     let sleeping: Vec<_> = (0..2)
         .map(|_| {

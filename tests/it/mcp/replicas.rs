@@ -12,7 +12,13 @@ async fn a_round_that_one_host_began_another_ends() {
     let hosts = [conformance().await, conformance().await];
     let name = "test_input_required_result_multi_round";
     let mut params = json!({"name": name, "arguments": {}});
-    for (round, reply) in [json!({"step1": {"action": "accept", "content": {"name": "Ada"}}}), json!({"step2": {"action": "accept", "content": {"color": "blue"}}})].into_iter().enumerate() {
+    for (round, reply) in [
+        json!({"step1": {"action": "accept", "content": {"name": "Ada"}}}),
+        json!({"step2": {"action": "accept", "content": {"color": "blue"}}}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let told = answer(post(&hosts[round % 2], &message("tools/call", params)).by("ada")).await.1;
         params = json!({"name": name, "arguments": {}, "requestState": told["result"]["requestState"], "inputResponses": reply});
     }

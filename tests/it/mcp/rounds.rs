@@ -64,7 +64,10 @@ async fn answers_are_held_to_what_was_asked() {
     let host = conformance().await;
     let kept = state(&host, "ada", ASK).await;
     let with = async |answers: Value| {
-        let again = message("tools/call", json!({"name": ASK, "arguments": {}, "requestState": kept, "inputResponses": answers}));
+        let again = message(
+            "tools/call",
+            json!({"name": ASK, "arguments": {}, "requestState": kept, "inputResponses": answers}),
+        );
         super::client::answer(post(&host, &again).by("ada")).await.1
     };
     for bad in [
@@ -99,7 +102,13 @@ async fn nobody_is_asked_for_what_he_cannot_do_nor_for_ever() {
     while let Some(kept) = last["result"]["requestState"].as_str() {
         assert!(rounds < 20, "no end");
         let answers = json!({"again": {"action": "accept", "content": {"name": "Ada"}}});
-        last = call(&host, "tools/call", json!({"name": "ask_forever", "arguments": {}, "requestState": kept, "inputResponses": answers})).await.1;
+        last = call(
+            &host,
+            "tools/call",
+            json!({"name": "ask_forever", "arguments": {}, "requestState": kept, "inputResponses": answers}),
+        )
+        .await
+        .1;
         rounds += 1;
     }
     assert_eq!((rounds, &last["error"]["code"]), (9, &json!(-32603)), "{last}");

@@ -13,7 +13,7 @@ use crate::harness::{SECRET, binary, cache_dir, token};
 /// Says these messages, and hears as many answers as there are ids.
 async fn talk(args: &[&str], vars: &[(&str, &str)], said: &[Value]) -> (Vec<Value>, std::process::ExitStatus, String) {
     let dir = tempfile::tempdir().expect("a directory");
-    std::fs::write(dir.path().join("innkeeper.toml"), module("probe", "tool-probe", "")).expect("written");
+    std::fs::write(dir.path().join("innkeeper.toml"), module("probe", "probe", "")).expect("written");
     let mut command = Command::new(binary());
     command.current_dir(dir.path()).arg("mcp").args(args).env_clear();
     command.env("INNKEEPER_CACHE_DIR", cache_dir()).env("BETTER_AUTH_SECRET", SECRET).envs(vars.iter().copied());

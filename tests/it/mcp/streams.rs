@@ -68,7 +68,10 @@ async fn whoever_listens_hears_of_changes_that_concern_him() {
     for (stream, times) in streams.iter_mut().zip([2, 1]) {
         for _ in 0..times {
             let told = stream.next().await.expect("a notification");
-            assert_eq!((&told["method"], &told["params"]["uri"]), (&json!("notifications/resources/updated"), &json!("probe://shared")));
+            assert_eq!(
+                (&told["method"], &told["params"]["uri"]),
+                (&json!("notifications/resources/updated"), &json!("probe://shared"))
+            );
             assert_eq!(told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], 1);
         }
     }

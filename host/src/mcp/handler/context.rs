@@ -1,8 +1,9 @@
 //! What a guest is told of the client, and where its notices go.
 
 use rmcp::model::{
-    ClientCapabilities, LoggingLevel, LoggingMessageNotificationParam, ProgressNotificationParam, RootsCapabilities,
-    SamplingCapability, ElicitationCapability, FormElicitationCapability, UrlElicitationCapability,
+    ClientCapabilities, ElicitationCapability, FormElicitationCapability, LoggingLevel,
+    LoggingMessageNotificationParam, ProgressNotificationParam, RootsCapabilities, SamplingCapability,
+    UrlElicitationCapability,
 };
 
 use super::{Context, Handler, is_modern};
@@ -106,7 +107,8 @@ pub(super) struct Ears {
 
 impl Ears {
     pub(super) fn of(handler: &Handler, context: &Context) -> Self {
-        let level = if is_modern(context) { context.meta.log_level().map(gravity) } else { Some(handler.session().level()) };
+        let level =
+            if is_modern(context) { context.meta.log_level().map(gravity) } else { Some(handler.session().level()) };
         Self { progress: context.meta.get_progress_token(), level, reached: f64::NEG_INFINITY }
     }
 

@@ -23,9 +23,10 @@ const SUBSCRIPTIONS: usize = 256;
 /// What of a wish can be granted.
 pub(super) fn accepted(catalogue: &Catalogue, requested: &SubscriptionFilter) -> SubscriptionFilter {
     let mut accepted = requested.clone();
-    accepted.resource_subscriptions = requested.resource_subscriptions.as_ref().map(|uris| {
-        uris.iter().filter(|uri| catalogue.owner(uri).is_some()).take(SUBSCRIPTIONS).cloned().collect()
-    });
+    accepted.resource_subscriptions = requested
+        .resource_subscriptions
+        .as_ref()
+        .map(|uris| uris.iter().filter(|uri| catalogue.owner(uri).is_some()).take(SUBSCRIPTIONS).cloned().collect());
     accepted
 }
 

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::context::{self, Ears};
+use super::weight::Weight;
 use super::{Context, Handler, ask, is_modern};
 use crate::bindings::offers::innkeeper::backend::types::{ClientFeatures, InputRequired, Resumption};
 use crate::call::{Call, Deadline};
@@ -91,13 +92,15 @@ impl Handler {
         call: impl Fn(Option<Resumption>, Ask<OwnedSemaphorePermit>) -> F,
     ) -> Result<Answer<T>, Stop>
     where
+        T: Weight,
         F: Future<Output = Result<Outcome<T>, Problem>>,
     {
         let modern = is_modern(context);
         let (mut round, mut resume) = if modern { self.resumed(asker, what, sent)? } else { (0, None) };
         loop {
             let required = match self.once(context, asker, what, resume, &call).await? {
-                Outcome::Complete(answer) => return Ok(Answer::Complete(answer)),
+                Outcome::Complete(answer) if asker.room.take(answer.weight()) => return Ok(Answer::Complete(answer)),
+                Outcome::Complete(_) => return Err(Stop::Problem(Problem::Failed(crate::dispatch::Failed::Busy))),
                 Outcome::InputRequired(required) => required,
             };
             round += 1;
@@ -181,7 +184,8 @@ impl Handler {
     fn resumed(&self, asker: &Asker, what: &What<'_>, sent: Sent) -> Result<(u8, Option<Resumption>), Stop> {
         // Answers without a state answer nothing that was asked: it is asked again.
         let (Some(token), responses) = sent else { return Ok((0, None)) };
-        let invalid = || Stop::Protocol(ErrorData::invalid_params("`requestState` is not valid here, or not any more", None));
+        let invalid =
+            || Stop::Protocol(ErrorData::invalid_params("`requestState` is not valid here, or not any more", None));
         let opened = self.shared.seal.open(Purpose::State, &what.bound(asker), &token).ok_or_else(invalid)?;
         let State { round, asked, guest } = serde_json::from_slice(&opened).map_err(|_| invalid())?;
         let responses = answers(&asked, responses.unwrap_or_default()).map_err(wrong)?;

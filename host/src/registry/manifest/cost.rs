@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn plain_schemas_cost_what_they_have() {
-        let schema = json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"items": {"type": "integer"}}}});
+        let schema =
+            json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"items": {"type": "integer"}}}});
         assert_eq!(of(&schema), Ok(Cost { depth: DEEPEST, parts: 4 }));
         assert_eq!(of(&json!({})), Ok(Cost { depth: DEEPEST, parts: 1 }));
     }

@@ -141,7 +141,8 @@ mod tests {
             "properties": {"title": {"type": "string", "maxLength": 3}, "done": {"type": "boolean"}}});
         let schema = Schema::input(&schema.to_string()).expect("a schema");
         assert_eq!(schema.check(&json!({"title": "abc", "done": true})), Ok(()));
-        for bad in [json!({}), json!({"title": 1}), json!({"title": "abcd"}), json!({"title": "a", "x": 1}), json!([])] {
+        for bad in [json!({}), json!({"title": 1}), json!({"title": "abcd"}), json!({"title": "a", "x": 1}), json!([])]
+        {
             assert!(schema.check(&bad).is_err(), "{bad}");
         }
         let words = schema.check(&json!({"title": "x".repeat(100_000)})).expect_err("too long");
@@ -171,7 +172,8 @@ mod tests {
 
     #[test]
     fn hidden_words_are_taken_out_of_descriptions_alone() {
-        let schema = json!({"type": "object", "properties": {"a": {"description": "x\u{202e}y", "const": "x\u{202e}y"}}});
+        let schema =
+            json!({"type": "object", "properties": {"a": {"description": "x\u{202e}y", "const": "x\u{202e}y"}}});
         let schema = Schema::input(&schema.to_string()).expect("a schema");
         assert_eq!(schema.json["properties"]["a"], json!({"description": "xy", "const": "x\u{202e}y"}));
     }

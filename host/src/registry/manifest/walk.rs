@@ -24,8 +24,13 @@ pub(super) fn parts<'s>(schema: &'s Map<String, Value>, mut found: impl FnMut(Ap
             "dependentSchemas" | "dependencies" => named(value, Applies::Here, &mut found),
             "properties" => named(value, Applies::Property, &mut found),
             "patternProperties" => named(value, Applies::Below, &mut found),
-            "additionalProperties" | "unevaluatedProperties" | "propertyNames" | "additionalItems"
-            | "unevaluatedItems" | "contains" | "contentSchema" => found(Applies::Below, value),
+            "additionalProperties"
+            | "unevaluatedProperties"
+            | "propertyNames"
+            | "additionalItems"
+            | "unevaluatedItems"
+            | "contains"
+            | "contentSchema" => found(Applies::Below, value),
             // A list in older dialects.
             "items" if value.is_array() => each(value, Applies::Below, &mut found),
             "items" => found(Applies::Below, value),
