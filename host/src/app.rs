@@ -17,6 +17,7 @@ use wasmtime::Engine;
 pub use listeners::Listeners;
 
 use crate::broker::identity::Identity;
+use crate::broker::llm::Llm;
 use crate::broker::sql::{self, PrepareError, watcher};
 use crate::call::notice::Changes;
 use crate::config::Config;
@@ -62,6 +63,9 @@ pub enum StartError {
     /// A client of this process alone cannot be served.
     #[error("cannot speak on standard input and output: {0}")]
     Stdio(String),
+    /// Models cannot be asked as configured.
+    #[error(transparent)]
+    Llm(#[from] crate::broker::llm::SetupError),
     /// The way to the collector cannot be made.
     #[error("cannot make a TLS client for OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
     Otlp(#[from] crate::otlp::TlsError),
@@ -84,6 +88,7 @@ pub struct App {
     engine: Engine,
     artifacts: Arc<Artifacts>,
     front: Arc<Front>,
+    llm: Arc<Llm>,
     metrics: Option<PrometheusHandle>,
     otlp: Option<Otlp>,
     tasks: TaskTracker,
@@ -113,6 +118,7 @@ impl App {
             tasks: tasks.clone(),
             closing: stop.clone(),
         };
+        let llm = Arc::new(Llm::new(&config.llm, &config.database.kind, &tasks)?);
         let front = Arc::new(Front {
             identity: Arc::new(Identity::new(&config, schemas, &tasks).map_err(StartError::Identity)?),
             trusted_proxies: config.trusted_proxies,
@@ -123,7 +129,7 @@ impl App {
             changes,
             draining: AtomicBool::new(false),
         });
-        Ok(Self { config, engine, artifacts, front, metrics, otlp, tasks, stop })
+        Ok(Self { config, engine, artifacts, front, llm, metrics, otlp, tasks, stop })
     }
 
     /// Loads every module and publishes them as the first generation. A database
@@ -134,16 +140,12 @@ impl App {
     /// A module that can never be served as it is.
     pub async fn load(&self) -> Result<(), StartError> {
         self.front.identity.prepare_accounts().await;
+        self.llm.prepare().await;
+        let shared = registry::Shared { identity: &self.front.identity, llm: &self.llm };
         let mut modules = Vec::new();
         for module in &self.config.modules {
-            let offer = registry::load(
-                &self.engine,
-                &self.artifacts,
-                module,
-                &self.config.database,
-                Some(&self.front.identity),
-            )
-            .await?;
+            let (engine, artifacts, database) = (&self.engine, &self.artifacts, &self.config.database);
+            let offer = registry::load(engine, artifacts, module, database, Some(shared)).await?;
             if let Some(store) = &offer.guest.profile.sql {
                 self.connect(&module.name, store).await?;
             }
@@ -164,11 +166,8 @@ impl App {
             }
             Err(source) => return Err(StartError::Schema { module: module.to_owned(), source }),
         }
-        let (store, module, stop) = (Arc::clone(store), module.to_owned(), self.stop.clone());
-        self.tasks.spawn(async move {
-            // The token's only message is "stop", and then there is nothing left to do.
-            let _ = stop.run_until_cancelled(watcher::look_after(&module, &store)).await;
-        });
+        let (store, module) = (Arc::clone(store), module.to_owned());
+        self.keep(async move { watcher::look_after(&module, &store).await });
         Ok(())
     }
 
@@ -192,6 +191,7 @@ impl App {
             self.tasks.spawn(server::run(listener, service, options, self.stop.clone().cancelled_owned()));
         }
         self.keep_metrics();
+        self.keep_budgets();
         tokio::pin!(shutdown);
         // The signal to stop counts from the start: modules may take their time.
         let loaded = tokio::select! {
@@ -214,18 +214,29 @@ impl App {
         loaded.unwrap_or(Ok(())).map(|()| drained)
     }
 
+    /// What is done as long as the host serves.
+    fn keep(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            // The token's only message is "stop", and then there is nothing left to do.
+            let _ = stop.run_until_cancelled(work).await;
+        });
+    }
+
     /// The metrics recorder keeps every observation until it is tidied up.
     fn keep_metrics(&self) {
-        let (Some(metrics), stop) = (self.metrics.clone(), self.stop.clone()) else { return };
-        let upkeep = async move {
+        let Some(metrics) = self.metrics.clone() else { return };
+        self.keep(async move {
             loop {
                 tokio::time::sleep(METRICS_UPKEEP).await;
                 metrics.run_upkeep();
             }
-        };
-        self.tasks.spawn(async move {
-            let _ = stop.run_until_cancelled(upkeep).await;
         });
+    }
+
+    fn keep_budgets(&self) {
+        let llm = Arc::clone(&self.llm);
+        self.keep(async move { llm.look_after().await });
     }
 
     fn announce(&self) {

@@ -13,6 +13,7 @@ pub mod imports {
                 import innkeeper:backend/sql@0.1.0;
                 import innkeeper:backend/sql-text@0.1.0;
                 import innkeeper:backend/notify@0.1.0;
+                import innkeeper:backend/llm@0.1.0;
             }
         ",
         imports: {
@@ -20,6 +21,8 @@ pub mod imports {
             "innkeeper:backend/accounts": async | trappable,
             "innkeeper:backend/sql": async | trappable,
             "innkeeper:backend/sql-text": async | trappable,
+            // Waits for a model.
+            "innkeeper:backend/llm": async | trappable,
             default: trappable,
         },
     });

@@ -105,7 +105,7 @@ enum CliError {
 impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Module(_) | Self::Start(StartError::Identity(_)) => EX_CONFIG,
+            Self::Config(_) | Self::Module(_) | Self::Start(StartError::Identity(_) | StartError::Llm(_)) => EX_CONFIG,
             Self::Start(StartError::Module(_) | StartError::Schema { .. } | StartError::Cache(_)) => EX_CONFIG,
             Self::Start(StartError::Stdio(_)) => EX_CONFIG,
             Self::Unavailable(_) => EX_UNAVAILABLE,

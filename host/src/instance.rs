@@ -23,7 +23,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 pub use budget::{Budget, HostCallsUsedUp};
 pub use exports::Exports;
 
-use crate::broker::{identity::Identity, sql};
+use crate::broker::{identity::Identity, llm, sql};
 use crate::call::Call;
 use crate::config::ModuleLimits;
 use crate::engine::TICK;
@@ -51,6 +51,8 @@ pub struct Profile {
     pub settings: WasiConfigVariables,
     /// The SQL broker, when granted.
     pub sql: Option<Arc<sql::Store>>,
+    /// The module's language models, when granted. There may still be none.
+    pub llm: Option<llm::Access>,
     /// The broker of local accounts, when granted. They may still be off.
     pub identity: Option<Arc<Identity>>,
     /// Requests that it served.
@@ -65,7 +67,7 @@ impl Profile {
         // Looked up here and not per request: a look-up makes and hashes a key.
         let served = metrics::counter!(telemetry::REQUESTS, "module" => name.to_owned(), "blame" => "none");
         let latency = metrics::histogram!(telemetry::LATENCY, "module" => name.to_owned());
-        Self { name: name.into(), limits, settings, sql, identity: None, served, latency }
+        Self { name: name.into(), limits, settings, sql, llm: None, identity: None, served, latency }
     }
 }
 

@@ -15,7 +15,7 @@ use arc_swap::ArcSwapOption;
 
 pub use catalogue::{Catalogue, Named, Offer, hash};
 pub use declaration::Declaration;
-pub use load::{Inspection, Refused, inspect, load};
+pub use load::{Inspection, Refused, Shared, inspect, load};
 pub use manifest::{Manifest, Schema, Tool};
 
 use crate::instance::Guest;

@@ -4,6 +4,8 @@ mod bouncer;
 mod collector;
 mod database;
 mod key_server;
+mod openai;
+mod openai_raw;
 mod process;
 mod proxy;
 mod raw;
@@ -27,6 +29,8 @@ pub use bouncer::Bouncer;
 pub use collector::{Collector, Seen};
 pub use database::{Database, TestDatabase};
 pub use key_server::{KeyAnswer, KeyServer};
+pub use openai::{KEY, OpenAi, Turn};
+pub use openai_raw::{CHUNKED, RawModel, STREAM, Step, Unanswering, in_chunks};
 pub use process::{Finished, HostProcess, binary};
 pub use proxy::Proxy;
 pub use raw::Raw;
@@ -62,6 +66,12 @@ pub fn token(user: &str) -> String {
         session: None,
     };
     mint(SECRET.as_bytes(), &token).expect("signed")
+}
+
+/// The host's own client brings TLS into reqwest, and reqwest's clients then want to
+/// know whose, for plain HTTP too. The second time it does nothing.
+fn provide_tls() {
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
 }
 
 /// How a test host is set up.
@@ -151,6 +161,7 @@ pub struct TestHost {
 
 impl TestHost {
     async fn start(config: Config, database: TestDatabase) -> Result<Self, StartError> {
+        provide_tls();
         let app = App::new(config.clone())?;
         let listeners = Listeners::bind(&config).await?;
         let address = listeners.public.local_addr().expect("bound");

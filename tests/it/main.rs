@@ -7,12 +7,14 @@
 mod harness;
 
 mod accounts;
+mod chat;
 mod cli;
 mod database;
 mod front;
 mod guests;
 mod identity;
 mod isolation;
+mod llm;
 mod load;
 mod logs;
 mod mcp;

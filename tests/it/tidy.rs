@@ -37,7 +37,7 @@ const SIBLINGS: [(&str, &str, &str); 3] = [
 ];
 
 /// Names of outside crates and of the process, and the files that may know them.
-const NAMES: [(&str, &[&str]); 9] = [
+const NAMES: [(&str, &[&str]); 11] = [
     (
         "wasmtime",
         &[
@@ -56,6 +56,9 @@ const NAMES: [(&str, &[&str]); 9] = [
     ("jsonschema::", &["registry::manifest::schema"]),
     ("hyper_util::", &["server", "broker::identity::keys::fetch", "otlp::exporter"]),
     ("opentelemetry", &["call::trace", "otlp"]),
+    // `telemetry` keeps what it logs out of the log.
+    ("async_openai", &["broker::llm::upstream", "telemetry"]),
+    ("reqwest", &["broker::llm::upstream", "telemetry"]),
     // Better Auth's tables are not a guest's: their SQL, of local accounts too,
     // is in one place.
     (

@@ -1,12 +1,13 @@
-//! `cargo xtask interop`: the real Better Auth, under Node, beside Innkeeper, and
-//! the conformance suite of the Model Context Protocol.
+//! `cargo xtask interop`: what others wrote, beside Innkeeper: Better Auth and a
+//! model's server under Node, ChatKit's own types under Python, and the conformance
+//! suite of the Model Context Protocol.
 
 mod conformance;
 
 use crate::{
     machine,
     postgres::{self, Cluster, Durability},
-    process, test, workspace,
+    process, python, test, workspace,
 };
 use anyhow::{Context, Result, bail};
 use std::{fs, path::PathBuf, process::Command, process::ExitCode};
@@ -14,7 +15,7 @@ use std::{fs, path::PathBuf, process::Command, process::ExitCode};
 /// The oldest Node that the pinned Better Auth runs on.
 const NODE: u32 = 20;
 /// What is installed, and what runs it.
-const FILES: [&str; 3] = ["package.json", "package-lock.json", "server.mjs"];
+const FILES: [&str; 4] = ["package.json", "package-lock.json", "server.mjs", "read_chatkit.py"];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -44,7 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn check_node() -> Result<()> {
-    let needed = format!("`cargo xtask interop` runs Better Auth and needs Node {NODE} or newer with npm on the PATH");
+    let needed = format!("`cargo xtask interop` needs Node {NODE} or newer with npm on the PATH");
     if machine::find_on_path("node").is_none() || machine::find_on_path("npm").is_none() {
         bail!("{needed}, and there is none: install it from https://nodejs.org");
     }
@@ -70,7 +71,9 @@ fn install() -> Result<PathBuf> {
     }
     let mut npm = Command::new("npm");
     npm.current_dir(&folder).args(["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]);
-    process::run(&mut npm).context("installing Better Auth")?;
+    process::run(&mut npm).context("installing what package.json names")?;
+    python::environment(&folder.join("python"), &workspace::root().join("tests/interop/requirements.txt"))
+        .context("installing what requirements.txt names")?;
     Ok(folder)
 }
 

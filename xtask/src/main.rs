@@ -8,6 +8,7 @@ mod interop;
 mod machine;
 mod postgres;
 mod process;
+mod python;
 mod run;
 mod test;
 mod workspace;

@@ -18,7 +18,7 @@ use std::{
 use summary::{Part, Summary};
 
 /// Guests whose logic has unit tests that run without a host.
-const GUESTS_WITH_UNIT_TESTS: [&str; 1] = ["todo"];
+const GUESTS_WITH_UNIT_TESTS: [&str; 2] = ["todo", "innkeeper-guest"];
 const DATABASE_URL: &str = "INNKEEPER_TEST_DATABASE_URL";
 
 #[derive(clap::Args)]

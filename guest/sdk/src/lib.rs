@@ -8,6 +8,9 @@
 //! * [`schema!`]: declares those statements, and the tables they need;
 //! * [`Caller`]: who is calling, as an axum extractor;
 //! * [`accounts`]: users who register and sign in at this host;
+//! * [`llm`]: language models that the operator granted;
+//! * [`tools`]: what models and other clients can ask this module to do;
+//! * [`streamed`]: an answer that goes out while it is made;
 //! * [`config`]: settings that the operator gave this module.
 //!
 //! ```ignore
@@ -28,14 +31,16 @@ pub mod accounts;
 mod caller;
 pub mod config;
 mod http;
+pub mod llm;
 mod row;
 #[doc(hidden)]
 pub mod schema;
 pub mod sql;
+pub mod tools;
 mod value;
 
 pub use caller::{Caller, NotAuthenticated};
-pub use http::serve;
+pub use http::{serve, streamed};
 pub use value::{Json, Timestamp, Value};
 
 pub(crate) mod bindings {

@@ -6,6 +6,8 @@
 
 pub mod accounts;
 pub mod app;
+pub mod chat;
+pub mod chatkit;
 pub mod check;
 #[cfg(test)]
 mod golden;
@@ -16,3 +18,4 @@ pub mod pages;
 pub mod reply;
 pub mod settings;
 pub mod tasks;
+pub mod tools;

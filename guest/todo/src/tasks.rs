@@ -54,7 +54,7 @@ async fn create(Posted { request, body }: Posted) -> Answer {
 }
 
 async fn find(request: Incoming) -> Answer {
-    let id = request.task_id()?;
+    let id = request.id()?;
     one(StatusCode::OK, &store::find(request.owner()?, id)?)
 }
 
@@ -62,12 +62,12 @@ async fn find(request: Incoming) -> Answer {
 /// PUT as a partial update.
 async fn update(Posted { request, body }: Posted) -> Answer {
     let change = Change::read(body.as_ref(), settings::title_max()?);
-    let (id, change) = both(request.task_id(), change)?;
+    let (id, change) = both(request.id(), change)?;
     one(StatusCode::OK, &store::update(request.owner()?, id, change)?)
 }
 
 async fn set_or_toggle(Posted { request, body }: Posted) -> Answer {
-    let (id, completed) = both(request.task_id(), body::completion(body.as_ref()))?;
+    let (id, completed) = both(request.id(), body::completion(body.as_ref()))?;
     one(StatusCode::OK, &store::complete(request.owner()?, id, completed)?)
 }
 
@@ -77,7 +77,7 @@ fn one(status: StatusCode, rows: &Rows) -> Answer {
 }
 
 async fn delete(request: Incoming) -> Answer {
-    let id = request.task_id()?;
+    let id = request.id()?;
     let status = settings::delete_status()?;
     if !store::delete(request.owner()?, id)? {
         return Err(Failure::NoTask);

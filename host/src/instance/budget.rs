@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
+use crate::broker::llm::Run;
 use crate::config::ModuleLimits;
 
 /// What an element of a table costs the host.
@@ -23,6 +24,8 @@ pub struct Budget {
     cpu_left: Duration,
     host_calls_left: u32,
     new_texts_left: u32,
+    /// What it asked of language models.
+    pub llm: Run,
     /// Growth was refused, which is the likely reason of a trap that follows.
     pub memory_refused: bool,
 }
@@ -44,6 +47,7 @@ impl Budget {
             cpu_left: limits.cpu,
             host_calls_left: limits.host_calls,
             new_texts_left: NEW_TEXTS,
+            llm: Run::new(limits.llm_time),
             memory_refused: false,
         }
     }

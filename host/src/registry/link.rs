@@ -8,7 +8,7 @@ use wasmtime_wasi::cli::WasiCliView;
 use wasmtime_wasi::p2::bindings::{cli, random};
 use wasmtime_wasi_config::WasiConfig;
 
-use crate::broker::{identity, notify, sql};
+use crate::broker::{identity, llm, notify, sql};
 use crate::config::{AccountsGrant, Grants, SqlGrant};
 use crate::instance::State;
 
@@ -102,6 +102,8 @@ impl Missing {
             "innkeeper:backend/sql" => self.add(import, "sql = \"main\""),
             "innkeeper:backend/sql-text" if grants.sql.is_some_and(|sql| sql.free) => {}
             "innkeeper:backend/sql-text" => self.add(import, "sql = { database = \"main\", free = true }"),
+            "innkeeper:backend/llm" if grants.llm.is_some() => {}
+            "innkeeper:backend/llm" => self.add(import, "llm = [\"default\"]"),
             // Types alone: nothing to call.
             "innkeeper:backend/schema" | "innkeeper:backend/types" => {}
             _ if is_hollow(interface) || GIVEN.iter().any(|prefix| interface.starts_with(prefix)) => {}
@@ -150,6 +152,9 @@ fn give(linker: &mut Linker<State>, grants: &Grants) -> wasmtime::Result<()> {
     notify::host::link(linker)?;
     if grants.accounts != AccountsGrant::None {
         identity::host::accounts::link(linker)?;
+    }
+    if grants.llm.is_some() {
+        llm::host::link(linker)?;
     }
     if let Some(SqlGrant { free }) = grants.sql {
         sql::host::link(linker)?;

@@ -16,6 +16,7 @@ use super::link::{Unmet, link};
 use super::manifest::{self, Manifest};
 use crate::bindings::schema::SchemaExportsPre;
 use crate::broker::identity::Identity;
+use crate::broker::llm::{self, Llm};
 use crate::broker::sql;
 use crate::broker::sql::backend::{self, Caps};
 use crate::call::{Call, Deadline, Notices, trace::Trace};
@@ -89,8 +90,17 @@ pub enum Why {
     Database(String),
 }
 
+/// What modules that will be called share.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
+    /// Local accounts, where they are on.
+    pub identity: &'a Arc<Identity>,
+    /// Language models, where there are any.
+    pub llm: &'a Arc<Llm>,
+}
+
 /// Loads one module: everything but the database itself, which may be away.
-/// `identity` is for a module that will be called, and may use local accounts.
+/// `shared` is for a module that will be called.
 ///
 /// # Errors
 /// See [`Why`].
@@ -99,7 +109,7 @@ pub async fn load(
     artifacts: &Arc<Artifacts>,
     config: &ModuleConfig,
     database: &Database,
-    identity: Option<&Arc<Identity>>,
+    shared: Option<Shared<'_>>,
 ) -> Result<Offer, Refused> {
     let refused = |why| Refused { module: config.name.clone(), why };
     let (component, digest) = compile(engine, artifacts, &config.source).await.map_err(refused)?;
@@ -112,7 +122,11 @@ pub async fn load(
     };
     let settings = || config.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let mut profile = Profile::new(&config.name, config.limits.clone(), settings(), sql.map(Arc::new));
-    profile.identity = identity.filter(|_| config.grants.accounts == AccountsGrant::Granted).cloned();
+    if let Some(Shared { identity, llm }) = shared {
+        let granted = config.grants.accounts == AccountsGrant::Granted;
+        profile.identity = granted.then(|| Arc::clone(identity));
+        profile.llm = config.grants.llm.as_ref().map(|aliases| llm::Access::new(llm, &config.name, aliases));
+    }
     let guest = Guest::new(profile, pre, digest).map_err(|error| refused(Why::Exports(error.into())))?;
     let guest = guest.ok_or_else(|| refused(Why::NothingToServe))?;
     let manifest = manifest::read(&guest.pre, &guest.exports, &config.name, settings()).await;

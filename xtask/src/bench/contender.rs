@@ -8,7 +8,7 @@ use super::{
 use crate::{
     machine,
     postgres::{Cluster, random_word},
-    process, workspace,
+    process, python, workspace,
 };
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -168,7 +168,7 @@ impl Contender {
         match self {
             Self::Innkeeper | Self::Trusted => build("innkeeper"),
             Self::Native => build("bench-native"),
-            Self::Fastapi => prepare_python(),
+            Self::Fastapi => python::environment(&venv(), &workspace::root().join("bench/fastapi/requirements.txt")),
             Self::Wasmtime => prepare_wasmtime(),
         }
     }
@@ -320,29 +320,6 @@ fn build(package: &str) -> Result<()> {
 
 fn venv() -> PathBuf {
     workspace::root().join("bench/.venv")
-}
-
-/// A virtual environment with exactly what `requirements.txt` lists.
-fn prepare_python() -> Result<()> {
-    let wanted = workspace::root().join("bench/fastapi/requirements.txt");
-    let installed = venv().join("installed.txt");
-    let text = fs::read_to_string(&wanted)?;
-    if fs::read_to_string(&installed).is_ok_and(|installed| installed == text) {
-        return Ok(());
-    }
-    let make = || {
-        let mut python = Command::new("python3");
-        process::run(python.args(["-m", "venv", "--clear"]).arg(venv()))
-    };
-    // Debian's Python comes without the part that makes environments.
-    if make().is_err() {
-        machine::install_package("python3-venv", "Python cannot make a virtual environment")?;
-        make()?;
-    }
-    let mut pip = Command::new(venv().join("bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&wanted);
-    process::run(pip.stdout(std::io::stderr()))?;
-    Ok(fs::write(installed, text)?)
 }
 
 /// Installs wasmtime's command line, built as the other Rust contenders are.
