@@ -1,8 +1,8 @@
 //! `cargo xtask interop`: what others wrote, beside Innkeeper: Better Auth and a
 //! model's server under Node, ChatKit's own types under Python, and the conformance
-//! suite of the Model Context Protocol.
+//! suite and the clients of the Model Context Protocol.
 
-mod conformance;
+mod mcp;
 
 use crate::{
     machine,
@@ -15,32 +15,32 @@ use std::{fs, path::PathBuf, process::Command, process::ExitCode};
 /// The oldest Node that the pinned Better Auth runs on.
 const NODE: u32 = 20;
 /// What is installed, and what runs it.
-const FILES: [&str; 4] = ["package.json", "package-lock.json", "server.mjs", "read_chatkit.py"];
+const FILES: [&str; 6] =
+    ["package.json", "package-lock.json", "server.mjs", "read_chatkit.py", "mcp_clients.mjs", "mcp_client.py"];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run only the conformance suite of the Model Context Protocol
+    /// Run only what speaks the Model Context Protocol
     #[arg(long)]
     mcp: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    if args.mcp {
-        workspace::ensure_wasm_target()?;
-        conformance::run()?;
-        return Ok(ExitCode::SUCCESS);
-    }
     check_node()?;
     let installed = install()?;
     workspace::ensure_wasm_target()?;
+    if args.mcp {
+        mcp::run(&installed)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     process::run(workspace::guest_cargo("build").args(["--release", "--package", "todo"]))?;
     // Dropped at the end of this function, whatever happens before.
     let cluster = Cluster::start(postgres::programs()?, Durability::Off)?;
     let mut tests = workspace::cargo();
     tests.args(["test", "--package", "innkeeper-tests", "--test", "interop", "--no-fail-fast"]);
     test::environment(&mut tests, Some(&cluster.url("postgres")));
-    process::run(tests.env("INNKEEPER_TEST_INTEROP", installed))?;
-    conformance::run()?;
+    process::run(tests.env("INNKEEPER_TEST_INTEROP", &installed))?;
+    mcp::run(&installed)?;
     Ok(ExitCode::SUCCESS)
 }
 

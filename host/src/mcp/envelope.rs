@@ -76,8 +76,8 @@ struct Params<'m> {
     name: Option<Cow<'m, str>>,
     #[serde(rename = "protocolVersion", borrow)]
     protocol_version: Option<&'m RawValue>,
-    #[serde(rename = "_meta", default)]
-    meta: Meta,
+    #[serde(rename = "_meta", borrow)]
+    meta: Option<&'m RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -113,8 +113,17 @@ pub(super) fn read(body: &[u8], version: Option<&str>) -> Result<Message, Malfor
                 return wrong("`method` is no string");
             };
             let Some(id) = id else { return Ok(Message::Other) };
-            let params = raw.params.and_then(|params| serde_json::from_str::<Params<'_>>(params.get()).ok());
-            let params = params.unwrap_or_default();
+            let is_object = |raw: &RawValue| raw.get().starts_with('{');
+            let sent = raw.params.map(|sent| (is_object(sent), serde_json::from_str::<Params<'_>>(sent.get())));
+            let params = match sent {
+                None => Params::default(),
+                Some((true, Ok(params))) if params.meta.is_none_or(is_object) => params,
+                Some((true, Err(_))) => Params::default(),
+                Some(_) => {
+                    let why = "`params` and `_meta` are objects";
+                    return Err(Malformed { code: -32602, why, id: Some(id.to_owned()) });
+                }
+            };
             let era = era(&method, &params, version);
             Ok(Message::Request { id: id.to_owned(), method, name: params.name.map(Cow::into_owned), era })
         }
@@ -125,7 +134,8 @@ fn era(method: &str, params: &Params<'_>, version: Option<&str>) -> Era {
     if method == "initialize" && params.protocol_version.is_some() {
         return Era::Legacy;
     }
-    if params.meta.protocol_version.is_some() { Era::Modern } else { of_header(version) }
+    let meta = params.meta.and_then(|meta| serde_json::from_str::<Meta>(meta.get()).ok());
+    if meta.is_some_and(|meta| meta.protocol_version.is_some()) { Era::Modern } else { of_header(version) }
 }
 
 /// The era of a message that says nothing itself.
@@ -198,6 +208,8 @@ mod tests {
             (b"{\"jsonrpc\":\"2.0\",\"id\":1}", -32600),
             (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":7}", -32600),
             (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{},\"error\":{}}", -32600),
+            (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":7}", -32602),
+            (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{\"_meta\":[]}}", -32602),
         ] {
             assert_eq!(code(body), expected, "{}", String::from_utf8_lossy(body));
         }

@@ -34,7 +34,7 @@ pub fn post(host: &TestHost, message: &Value) -> RequestBuilder {
     request = request.header("mcp-method", message["method"].as_str().unwrap_or_default());
     let named = match message["method"].as_str() {
         Some("tools/call" | "prompts/get") => message["params"]["name"].as_str(),
-        Some("resources/read") => message["params"]["uri"].as_str(),
+        Some("resources/read" | "resources/subscribe" | "resources/unsubscribe") => message["params"]["uri"].as_str(),
         _ => None,
     };
     if let Some(name) = named {

@@ -51,7 +51,6 @@ pub(in crate::registry) async fn read(
 
 type Asked<T> = Option<Result<T, Error>>;
 
-#[expect(clippy::type_complexity, reason = "three lists, each of which the module may not have")]
 async fn ask(
     pre: &InstancePre<State>,
     exports: &Exports,

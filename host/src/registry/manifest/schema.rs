@@ -57,7 +57,10 @@ impl Schema {
         let options = jsonschema::options()
             .offline()
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES));
-        let validator = options.build(&schema).map_err(|error| shorten(&error.masked().to_string()))?;
+        let validator = options.build(&schema).map_err(|error| {
+            let (at, what) = (error.instance_path().to_string(), error.to_string());
+            shorten(&if at.is_empty() { what } else { format!("is wrong at {at}: {what}") })
+        })?;
         let Value::Object(map) = schema else { return Err("is not an object".to_owned()) };
         Ok(Self { json: Arc::new(map), validator, cost })
     }

@@ -2,19 +2,15 @@
 //! whose guest offers everything that it asks for.
 
 use crate::{
-    machine, postgres,
+    machine,
     process::{self, Job},
-    workspace,
 };
 use anyhow::{Context, Result, bail};
 use std::{
     fs::{self, File},
     path::Path,
     process::Command,
-    thread,
-    time::{Duration, Instant},
 };
-use ureq::Agent;
 
 /// The only line of the suite that knows both requirement sets.
 const SUITE: &str = "@modelcontextprotocol/conformance@0.2.0-alpha.12";
@@ -23,18 +19,12 @@ const NODE: u32 = 22;
 /// Each requirement set with the scenarios that are scored in it. Fewer would be a
 /// suite that has left some out.
 const REQUIREMENTS: [(&str, usize); 2] = [("2026-07-28", 37), ("2025-11-25", 30)];
-/// A host that has not answered by then never will.
-const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs both requirement sets and prints the numbers.
-pub(super) fn run() -> Result<()> {
-    process::run(workspace::guest_cargo("build").args(["--release", "--package", "conformance"]))?;
-    process::run(workspace::cargo().args(["build", "--package", "innkeeper"]))?;
-    let folder = tempfile::tempdir()?;
-    let (_host, url) = start(folder.path())?;
+/// Runs both requirement sets against a host, and prints the numbers.
+pub(super) fn run(folder: &Path, url: &str) -> Result<()> {
     let mut failed = Vec::new();
     for (version, expected) in REQUIREMENTS {
-        let text = suite(folder.path(), &url, version)?;
+        let text = suite(folder, url, version)?;
         let score = Score::read(&text).with_context(|| format!("the suite's summary is not one:\n{text}"))?;
         println!("{version}: {} of {expected} scored scenarios passed, {} checks", score.passed, score.checks);
         if score.passed != expected || !score.failed.is_empty() {
@@ -42,30 +32,6 @@ pub(super) fn run() -> Result<()> {
         }
     }
     if failed.is_empty() { Ok(()) } else { bail!("the conformance suite is not satisfied: {}", failed.join("; ")) }
-}
-
-fn start(folder: &Path) -> Result<(Job, String)> {
-    let port = postgres::free_port()?;
-    let log = folder.join("host.log");
-    let output = File::create(&log)?;
-    let mut command = Command::new(workspace::target()?.join("debug/innkeeper"));
-    command.current_dir(folder).args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
-    command.env("INNKEEPER_MODULE", workspace::guest_components().join("conformance.wasm"));
-    command.env("INNKEEPER_ADMIN_LISTEN", "off").env("INNKEEPER_CACHE_DIR", folder.join("cache"));
-    command.env("BETTER_AUTH_SECRET", "for-the-conformance-suite-only");
-    command.stdout(output.try_clone()?).stderr(output);
-    let mut job = Job::spawn(&mut command)?;
-    let ready = format!("http://127.0.0.1:{port}/health/ready");
-    let config = Agent::config_builder().timeout_global(Some(Duration::from_secs(2)));
-    let (agent, began) = (Agent::from(config.build()), Instant::now());
-    while agent.get(&ready).call().is_err() {
-        process::still_wanted()?;
-        if job.try_wait()?.is_some() || began.elapsed() > PATIENCE {
-            bail!("the host did not start; it said:\n{}", fs::read_to_string(&log).unwrap_or_default());
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    Ok((job, format!("http://127.0.0.1:{port}/mcp")))
 }
 
 /// What the suite says. It fails by its exit code, too; the summary says more.
@@ -90,7 +56,7 @@ fn has_node() -> Result<bool> {
         bail!("the conformance suite runs under Node with npx on the PATH: install it from https://nodejs.org");
     }
     let version = process::output(Command::new("node").arg("--version"))?;
-    Ok(super::major(&version).is_some_and(|major| major >= NODE))
+    Ok(super::super::major(&version).is_some_and(|major| major >= NODE))
 }
 
 /// The scored part of a summary.
