@@ -74,6 +74,12 @@ fn provide_tls() {
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
 }
 
+/// A client for tests that ask somebody else than a test host.
+pub fn http_client() -> reqwest::Client {
+    provide_tls();
+    reqwest::Client::new()
+}
+
 /// How a test host is set up.
 pub struct Setup {
     vars: Vec<(String, String)>,

@@ -47,6 +47,7 @@ const NAMES: [(&str, &[&str]); 11] = [
             "dispatch",
             "registry",
             "broker::identity::host",
+            "broker::llm::host",
             "broker::notify::host",
             "broker::sql::host",
         ],

@@ -27,7 +27,7 @@ use crate::app::only;
 use crate::check::both;
 use crate::incoming::{Incoming, Posted};
 use crate::reply::{self, Answer, Failure};
-use crate::settings;
+use crate::settings::{self, ReplyKey};
 use body::Said;
 use run::{Event, Run};
 use shape::Reply;
@@ -79,10 +79,12 @@ pub fn has(path: &str) -> bool {
 
 /// `POST …/chat`
 async fn say(Posted { request, body }: Posted) -> Answer {
+    // A setting that is wrong is known before anything is kept.
+    let (settings, key) = (settings::chat()?, settings::chat_reply_key()?);
     let Said { message, conversation } = Said::read(body.as_ref(), settings::message_max()?)?;
     let store = Store::of(request.owner()?);
     let (conversation, turn) = ask(&store, conversation, &message)?;
-    answer(&request, conversation.id, Run::begin(&store, conversation.id, turn, settings::chat()?))
+    answer(&request, key, conversation.id, Run::begin(&store, conversation.id, turn, settings))
 }
 
 /// Stores what the user says, in a new conversation when none is named.
@@ -122,6 +124,7 @@ fn title_of(message: &str) -> String {
 
 /// `POST …/conversations/{conversation_id}/approvals`
 async fn decide(Posted { request, body }: Posted) -> Answer {
+    let (settings, key) = (settings::chat()?, settings::chat_reply_key()?);
     let (id, decisions) = both(request.id(), body::decisions(body.as_ref()))?;
     let store = Store::of(request.owner()?);
     let conversation = store.find(id)?.ok_or(Failure::NoConversation)?;
@@ -134,7 +137,7 @@ async fn decide(Posted { request, body }: Posted) -> Answer {
     }
     is_configured()?;
     let turn = store.decide(id, turn.number(), &decisions)?.ok_or(Failure::Decided)?;
-    answer(&request, id, Run::resume(&store, id, turn, settings::chat()?))
+    answer(&request, key, id, Run::resume(&store, id, turn, settings))
 }
 
 /// The turn that is at work, or was the last time.
@@ -147,8 +150,7 @@ pub fn last_turn(store: &Store, conversation: &Conversation) -> Result<Turn, Fai
 }
 
 /// A run in the form that the client asks for.
-fn answer(request: &Incoming, conversation: i64, run: Result<Run, Failure>) -> Answer {
-    let key = settings::chat_reply_key()?;
+fn answer(request: &Incoming, key: ReplyKey, conversation: i64, run: Result<Run, Failure>) -> Answer {
     let unanswered = |failure| Failure::Unanswered(Box::new(failure), conversation);
     let run = run.map_err(unanswered)?;
     if request.wants_events {

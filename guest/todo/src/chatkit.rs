@@ -109,11 +109,12 @@ fn list(store: &Store, limit: usize, order: Order, after: Option<&str>) -> Resul
 /// event: the component shows it where the answer would be.
 fn begin(store: &Store, thread: Option<i64>, text: &str) -> axum::response::Response {
     let begun = || {
+        let settings = settings::chat()?;
         let text = python::Value::Str(text.to_owned());
         let text = body::message(&text, settings::message_max()?)?;
         let (conversation, turn) = chat::ask(store, thread, &text)?;
         let first = turn::beginning(&conversation, &turn, thread.is_none());
-        let run = Run::of(store, conversation.id, turn, settings::chat()?)?;
+        let run = Run::of(store, conversation.id, turn, settings)?;
         Ok(Frames::of(run, first, thread.is_none().then_some(conversation)))
     };
     respond(begun())

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-
 use super::*;
 use crate::harness::report;
 
@@ -19,9 +17,9 @@ async fn words_go_out_as_they_come() {
     for (name, value) in [("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no")] {
         assert_eq!(answer.headers()[name], value);
     }
-    let (mut chunks, mut seen, mut first) = (answer.bytes_stream(), String::new(), None);
-    while let Some(chunk) = chunks.next().await {
-        seen.push_str(std::str::from_utf8(&chunk.expect("a chunk")).expect("text"));
+    let (mut answer, mut seen, mut first) = (answer, String::new(), None);
+    while let Some(chunk) = answer.chunk().await.expect("a chunk") {
+        seen.push_str(std::str::from_utf8(&chunk).expect("text"));
         if seen.contains("one ") && first.is_none() {
             assert!(!seen.contains("two "), "more came at once: {seen}");
             first = Some(begun.elapsed());
@@ -34,6 +32,23 @@ async fn words_go_out_as_they_come() {
     model.finish();
 }
 
+/// Whatever a model writes can be stored, and is what was sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn words_of_every_kind_are_kept_as_they_went_out() {
+    for database in Database::BOTH {
+        let model =
+            OpenAi::start(vec![Turn::pieces(["Grü", "ße\r\n\n", "data: 日本", "語 🎉 a\0b", "\u{2028}"])]).await;
+        let host = setup(&model, database).start().await;
+        let events = events(host.post("/api/chat", &json!({ "message": "\u{feff}grüß 🎉" })).by("ada")).await;
+        let expected = "Grüße\r\n\ndata: 日本語 🎉 ab\u{2028}";
+        assert_eq!(text(&events), expected);
+        assert_eq!(events.last().expect("an end").1["response"], expected);
+        let kept = get(&host, "/api/conversations/1/messages").await;
+        assert_eq!((&kept[0]["content"], &kept[1]["content"]), (&json!("\u{feff}grüß 🎉"), &json!(expected)));
+        model.finish();
+    }
+}
+
 /// Whoever leaves takes the model's answer along, and can come back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_hangs_up_can_go_on_later() {
@@ -42,12 +57,12 @@ async fn a_client_that_hangs_up_can_go_on_later() {
         let host = setup(&model, database).start().await;
         let request = host.post("/api/chat", &json!({ "message": "add milk" })).by("ada");
         let answer = request.header("accept", "text/event-stream").send().await.expect("an answer");
-        let mut chunks = answer.bytes_stream();
-        let mut seen = String::new();
+        let (mut answer, mut seen) = (answer, String::new());
         while !seen.contains("event: delta") {
-            seen.push_str(std::str::from_utf8(&chunks.next().await.expect("more").expect("a chunk")).expect("text"));
+            let chunk = answer.chunk().await.expect("a chunk").expect("more");
+            seen.push_str(std::str::from_utf8(&chunk).expect("text"));
         }
-        drop(chunks);
+        drop(answer);
         model.until_cancelled(1).await;
         until_idle(&host).await;
         model.then([Turn::text("It was added.")]);

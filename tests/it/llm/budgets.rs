@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::probe::{ask, early_in_a_minute, exceeded, says, settles, setup, used, with};
 use crate::harness::{
-    As, Database, HostProcess, KEY, OpenAi, Proxy, Setup, TestDatabase, TestHost, Turn, guest, report,
+    As, Bouncer, Database, HostProcess, KEY, OpenAi, Proxy, Setup, TestDatabase, TestHost, Turn, guest, report,
 };
 
 /// Everything without a limit but what a test is about.
@@ -107,8 +107,11 @@ async fn what_was_used_takes_the_place_of_what_was_reserved() {
         assert!(refusal["error"]["Upstream"].is_object(), "{refusal}");
         settles(&host, Some("ada"), "Caller", "OutputTokens", 56).await;
         served(&host, Some("ada")).await;
-        settles(&host, Some("ada"), "Caller", "OutputTokens", 60).await;
-        settles(&host, Some("ada"), "Caller", "InputTokens", 1_240).await;
+        // Who stops settles first.
+        let (_, kept) = host.stop().await;
+        let host = setup(&model, "", &only(&budget)).start_with(kept).await.expect("it starts");
+        assert_eq!(used(&host, Some("ada"), "Caller", "OutputTokens").await, 60);
+        assert_eq!(used(&host, Some("ada"), "Caller", "InputTokens").await, 1_240);
         host.stop().await;
         model.finish();
     }
@@ -310,6 +313,29 @@ async fn no_module_reaches_the_budgets_in_the_database() {
          AND has_function_privilege(r.rolname, p.oid, 'EXECUTE')"
     );
     assert_eq!(host.database.meddle("sql", &reached).await, 0);
+    host.stop().await;
+    model.finish();
+}
+
+/// A pooler gives each message another backend, and knows none of a session's settings.
+#[tokio::test(flavor = "multi_thread")]
+async fn budgets_are_kept_through_a_pooler() {
+    let Some(program) = Bouncer::program() else {
+        report("skipped: budgets through PgBouncer, for want of INNKEEPER_TEST_PGBOUNCER");
+        return;
+    };
+    let model = OpenAi::answering(|_| Turn::text("ok").usage(30, 4).after(Duration::from_secs(1))).await;
+    let database = TestDatabase::create(Database::Postgres).await;
+    let bouncer = Bouncer::start(program, database.url(), 2).await;
+    let url = bouncer.url(database.url());
+    let budget = only(&format!("module = {}", limits([0, 0, 500, 0])));
+    let host = setup(&model, "", &budget).env("INNKEEPER_DATABASE_POOLED", "1").start_at(database, &url).await;
+    let host = host.unwrap_or_else(|error| panic!("{error}: {}", bouncer.log()));
+    let request = with(says("Hi"), json!({ "max_output_tokens": 100 }));
+    let crowd = (0..20).map(|_| ask(&host, "/complete", None, &request));
+    let granted = join_all(crowd).await.iter().filter(|answer| answer["ok"].is_object()).count();
+    assert_eq!(granted, 5);
+    settles(&host, None, "Module", "OutputTokens", 20).await;
     host.stop().await;
     model.finish();
 }

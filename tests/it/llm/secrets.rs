@@ -73,6 +73,7 @@ async fn the_key_and_the_words_are_in_no_log_answer_metric_or_span() {
         ("33", "gpt-4.1-mini")
     );
     assert_eq!((good.attribute("gen_ai.operation.name"), good.attribute("gen_ai.provider.name")), ("chat", "openai"));
+    assert_eq!(good.attribute("gen_ai.request.max_tokens"), "4096");
     let kinds = ["upstream", "interrupted"];
     for kind in kinds {
         assert!(
@@ -80,7 +81,7 @@ async fn the_key_and_the_words_are_in_no_log_answer_metric_or_span() {
             "{kind}: {asked:#?}"
         );
     }
-    assert!(asked.iter().any(|span| span.attribute("innkeeper.hung_up") == "true"), "{asked:#?}");
+    assert!(asked.iter().any(|span| !span.attribute("innkeeper.hung_up").is_empty()), "{asked:#?}");
 
     // One line for each failure, with whose fault it was and which request.
     let lines = finished.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

@@ -37,6 +37,20 @@ async fn a_wait_for_a_model_is_not_the_guests_time() {
     model.finish();
 }
 
+/// Each word is a wait that a tick of the clock falls into.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_waits_for_a_model_are_no_work_of_the_guest() {
+    let words = "word ".repeat(300);
+    let said = words.clone();
+    let model = OpenAi::answering(move |_| Turn::text(&said).every(Duration::from_millis(7))).await;
+    let host = setup(&model, "cpu = \"600ms\"", "").start().await;
+    let answer = ask(&host, "/open", Some("ada"), &says("Count")).await;
+    let whole = &answer["events"].as_array().expect("events").last().expect("one")["Done"];
+    assert_eq!(whole["turn"]["text"], words.as_str(), "{answer}");
+    host.stop().await;
+    model.finish();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guests_own_time_is_counted_as_ever() {
     let model = OpenAi::answering(|_| slow()).await;

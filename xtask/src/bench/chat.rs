@@ -157,29 +157,30 @@ fn chat(base: &str, token: &str, path: &str) -> Result<Taken> {
     let mut lines = BufReader::new(stream).lines();
     let status = lines.next().context("no answer")?.context("waiting for an answer")?;
     ensure!(status.starts_with("HTTP/1.1 200"), "{status}");
-    let (mut text, mut first_word) = (String::new(), None);
+    let (mut text, mut first_word, mut done, mut last) = (String::new(), None, false, String::new());
     for line in lines {
         let line = line.map_err(|error| match error.kind() {
             ErrorKind::WouldBlock => anyhow!("nothing came for {} s", SILENCE.as_secs()),
             _ => error.into(),
         })?;
         // Sizes of chunks and names of events are not data.
+        done |= line == "event: done";
         let Some(data) = line.strip_prefix("data:").map(str::trim) else { continue };
         match word(data) {
             Some(word) => {
                 first_word.get_or_insert_with(|| began.elapsed());
                 text += &word;
             }
-            None if data == "[DONE]" || data.contains("conversation_id") => {
+            None if done || data == "[DONE]" => {
                 let words = text.len() / model::TOKEN.len();
                 ensure!(words == model::TOKENS as usize, "{words} words instead of {}", model::TOKENS);
                 let first_word = first_word.context("an answer without a word")?;
                 return Ok(Taken { first_word, whole: began.elapsed() });
             }
-            None => {}
+            None => last = data.to_owned(),
         }
     }
-    bail!("the answer has no end: {} bytes of text", text.len())
+    bail!("the answer has no end: {} bytes of text, and last: {last}", text.len())
 }
 
 /// The text of an event with some: the contenders', or the model's own.

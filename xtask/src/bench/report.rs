@@ -379,13 +379,29 @@ mod tests {
             loaded_mib: 50.0,
             size_mib: 20.0,
         }];
+        report.chats = vec![Chats {
+            contender: Contender::Innkeeper,
+            complete: CHATS - 1,
+            first_word_p50_ms: 10.0,
+            first_word_p99_ms: 90.0,
+            whole_p50_s: 10.0,
+            stream_kib: 256.5,
+            failure: Some("a reason".into()),
+        }];
         report.judge();
         let verdicts: Vec<Verdict> = report.goals.iter().map(|judged| judged.verdict).collect();
         use Verdict::{Met, Missed, NotMeasured};
-        assert_eq!(verdicts, [Met, NotMeasured, Met, Missed, NotMeasured, Met, Missed, Met, Missed, Met]);
+        assert_eq!(
+            verdicts,
+            [Met, NotMeasured, Met, Missed, NotMeasured, Met, Missed, Met, Missed, Met, Missed, Met, Missed]
+        );
         let text = report.to_markdown();
         assert!(text.contains("| list 20 of 1,000 todos | native axum + sqlx | 10,000 |"), "{text}");
         assert!(text.contains("| 0.60 × |"), "{text}");
         assert!(text.contains("| list 20 of 1,000 todos | Innkeeper | 11.00 | 2.20 |"), "{text}");
+        assert!(
+            text.contains("| Innkeeper | 499 | 10.0 | 90.0 | 10.00 | 256 |") && text.contains("a reason"),
+            "{text}"
+        );
     }
 }

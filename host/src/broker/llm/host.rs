@@ -36,7 +36,12 @@ impl wit::Host for State {
 
     async fn complete(&mut self, request: wit::Request) -> Reply<wit::Completion> {
         let completion = match self.ask(request).await? {
-            Ok(answer) => answer.complete(&self.call.deadline, &mut self.budget.llm).await,
+            Ok(answer) => {
+                self.budget.pause();
+                let completion = answer.complete(&self.call.deadline, &mut self.budget.llm).await;
+                self.budget.resume();
+                completion
+            }
             Err(error) => Err(error),
         };
         Ok(self.reply(completion.map(wit::Completion::from)))
@@ -58,7 +63,9 @@ impl wit::HostAnswer for State {
         self.host_call()?;
         let answer = self.table.get_mut(&Resource::<Answer>::new_borrow(answer.rep()))?;
         let wait = Duration::from_millis(wait_ms.into());
+        self.budget.pause();
         let events = answer.next(&self.call.deadline, &mut self.budget.llm, wait).await;
+        self.budget.resume();
         Ok(self.reply(events.map(|events| events.into_iter().map(wit::Event::from).collect())))
     }
 
@@ -78,7 +85,10 @@ impl State {
     async fn ask(&mut self, request: wit::Request) -> wasmtime::Result<Result<Answer, LlmError>> {
         self.host_call()?;
         let access = access(self.profile.llm.as_ref())?;
-        Ok(access.open(&self.call, &mut self.budget.llm, Request::from(request)).await)
+        self.budget.pause();
+        let opened = access.open(&self.call, &mut self.budget.llm, Request::from(request)).await;
+        self.budget.resume();
+        Ok(opened)
     }
 
     /// One line per failure: a guest answers its client in its own words. What the

@@ -21,19 +21,13 @@ pub(super) struct Record {
 
 impl Record {
     /// `module` and `alias` are the operator's words, and so are few.
-    pub(super) fn begin(module: &str, model: &LlmModel, request: &Request, trace: &Trace) -> Self {
+    pub(super) fn begin(module: &str, model: &LlmModel, trace: &Trace) -> Self {
         let mut span = trace.client(|| format!("chat {}", model.model).into());
         if span.is_recording() {
             span.set("gen_ai.operation.name", "chat");
             // The conventions' word for whoever speaks this interface.
             span.set("gen_ai.provider.name", "openai");
             span.set("gen_ai.request.model", model.model.clone());
-            if let Some(most) = request.max_output_tokens {
-                span.set("gen_ai.request.max_tokens", i64::from(most));
-            }
-            if let Some(temperature) = request.temperature {
-                span.set("gen_ai.request.temperature", f64::from(temperature));
-            }
             if let Some(host) = model.base_url.host_str() {
                 span.set("server.address", host.to_owned());
             }
@@ -43,6 +37,16 @@ impl Record {
         }
         let (module, alias) = (module.to_owned(), model.alias.clone());
         Self { module, alias, began: Instant::now(), span, reservation: None }
+    }
+
+    /// It can be sent as it is.
+    pub(super) fn permitted(&mut self, request: &Request) {
+        if let Some(most) = request.max_output_tokens {
+            self.span.set("gen_ai.request.max_tokens", i64::from(most));
+        }
+        if let Some(temperature) = request.temperature {
+            self.span.set("gen_ai.request.temperature", f64::from(temperature));
+        }
     }
 
     /// The budgets have room for it.

@@ -48,6 +48,10 @@ const ADDRESS: Rule = Rule { free: 50, first: Duration::from_secs(15), most: WIN
 /// comes up to it, and a wait that nobody is kept away by for long.
 const SHARED: Rule = Rule { free: 1_000, first: Duration::from_secs(1), most: Duration::from_secs(10) };
 
+/// Of two tries at once, one may look at the clock first and get the lock second:
+/// what is no wait must not be one for it.
+const EARLIER: Duration = Duration::from_millis(100);
+
 type Key = [u8; 16];
 
 #[derive(Clone)]
@@ -146,7 +150,9 @@ impl State {
         let before = self.counters.get(&key).copied().filter(|counter| now.duration_since(counter.last) < WINDOW);
         let before = before.unwrap_or(fresh);
         let failures = before.failures.saturating_add(1);
-        self.counters.insert(key, Counter { failures, last: now, blocked_until: now + rule.wait(failures) });
+        let wait = rule.wait(failures);
+        let blocked_until = if wait.is_zero() { now - EARLIER } else { now + wait };
+        self.counters.insert(key, Counter { failures, last: now, blocked_until });
         Counted { key, before }
     }
 
