@@ -2,12 +2,12 @@
 
 mod listeners;
 mod stdio;
+mod upkeep;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use crate::call::notice::Changes;
 use crate::config::Config;
 use crate::front::{self, Front, admit::Admission};
 use crate::mcp::{self, Mcp};
+use crate::offers::{Toolboxes, inner_calls};
 use crate::otlp::Otlp;
 use crate::registry::artifact::Artifacts;
 use crate::registry::{self, Generation, Refused, Registry};
@@ -32,8 +33,6 @@ use crate::{admin, engine};
 /// Room in the pool beyond the requests in flight: calls that are being torn
 /// down, and `declare` of modules that are being loaded.
 const SPARE_INSTANCES: u32 = 64;
-/// How often the recorder of metrics tidies up; it grows in between.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// Why a host did not start.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +101,8 @@ impl App {
     /// # Errors
     /// When the machine does not give what the configuration asks for.
     pub fn new(config: Config) -> Result<Self, StartError> {
-        let engine = engine::build(config.max_in_flight + SPARE_INSTANCES).map_err(StartError::Engine)?;
+        let instances = config.max_in_flight + inner_calls(config.max_in_flight) + SPARE_INSTANCES;
+        let engine = engine::build(instances).map_err(StartError::Engine)?;
         let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
         // First: what counts asks for its counter when it is made.
         let metrics = crate::telemetry::metrics();
@@ -111,10 +111,12 @@ impl App {
         let schemas = config.modules.iter().map(|module| sql::backend::schema_name(&module.name)).collect();
         let (registry, changes) = (Arc::new(Registry::default()), Changes::default());
         let admission = Admission::new(config.max_in_flight);
+        let toolboxes = Toolboxes::new(config.max_in_flight);
         let parts = mcp::Parts {
             registry: Arc::clone(&registry),
             changes: changes.clone(),
             places: admission.places(),
+            toolboxes: toolboxes.clone(),
             tasks: tasks.clone(),
             closing: stop.clone(),
         };
@@ -127,6 +129,7 @@ impl App {
             admission,
             tracer: otlp.as_ref().map(Otlp::tracer),
             changes,
+            toolboxes,
             draining: AtomicBool::new(false),
         });
         Ok(Self { config, engine, artifacts, front, llm, metrics, otlp, tasks, stop })
@@ -212,52 +215,5 @@ impl App {
         self.tasks.close();
         self.tasks.wait().await;
         loaded.unwrap_or(Ok(())).map(|()| drained)
-    }
-
-    /// What is done as long as the host serves.
-    fn keep(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move {
-            // The token's only message is "stop", and then there is nothing left to do.
-            let _ = stop.run_until_cancelled(work).await;
-        });
-    }
-
-    /// The metrics recorder keeps every observation until it is tidied up.
-    fn keep_metrics(&self) {
-        let Some(metrics) = self.metrics.clone() else { return };
-        self.keep(async move {
-            loop {
-                tokio::time::sleep(METRICS_UPKEEP).await;
-                metrics.run_upkeep();
-            }
-        });
-    }
-
-    fn keep_budgets(&self) {
-        let llm = Arc::clone(&self.llm);
-        self.keep(async move { llm.look_after().await });
-    }
-
-    fn announce(&self) {
-        for module in &self.config.modules {
-            tracing::info!(module.name = %module.name, module.route = %module.route, module.source = %module.source.display(),
-                "module `{}` serves {}", module.name, module.route);
-        }
-        let offers = self.front.registry.current().is_some_and(|generation| !generation.catalogue.is_empty());
-        if offers && self.config.auth.secret.is_none() {
-            tracing::info!(
-                "without BETTER_AUTH_SECRET what MCP clients keep for this process is sealed with a key of its own: replicas do not take each other's"
-            );
-        }
-        if !self.front.identity.is_configured() {
-            tracing::warn!(
-                "no credential can be verified, so every caller is anonymous; set BETTER_AUTH_SECRET, BETTER_AUTH_URL or AUTH_JWKS_URL, or INNKEEPER_DEV=1 to try things out"
-            );
-        } else if self.config.auth.secret.is_none() {
-            tracing::info!(
-                "without BETTER_AUTH_SECRET neither HS256 tokens nor session cookies are accepted: only what public keys or Better Auth's tables vouch for"
-            );
-        }
     }
 }

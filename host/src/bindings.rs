@@ -14,6 +14,7 @@ pub mod imports {
                 import innkeeper:backend/sql-text@0.1.0;
                 import innkeeper:backend/notify@0.1.0;
                 import innkeeper:backend/llm@0.1.0;
+                import innkeeper:backend/toolbox@0.1.0;
             }
         ",
         imports: {
@@ -23,8 +24,12 @@ pub mod imports {
             "innkeeper:backend/sql-text": async | trappable,
             // Waits for a model.
             "innkeeper:backend/llm": async | trappable,
+            // Waits for another guest.
+            "innkeeper:backend/toolbox": async | trappable,
             default: trappable,
         },
+        // What one guest answers, another one reads.
+        with: { "innkeeper:backend/types": crate::bindings::offers::innkeeper::backend::types },
     });
 }
 

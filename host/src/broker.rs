@@ -5,3 +5,4 @@ pub mod identity;
 pub mod llm;
 pub mod notify;
 pub mod sql;
+pub mod toolbox;

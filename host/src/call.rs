@@ -2,6 +2,7 @@
 
 mod deadline;
 pub mod notice;
+pub mod toolbox;
 pub mod trace;
 
 use std::net::IpAddr;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 pub use deadline::{Deadline, Pause};
 pub use notice::Notices;
+pub use toolbox::Toolbox;
 use trace::Trace;
 
 /// A verified caller. Made by the identity broker alone; from there on it is a
@@ -64,4 +66,6 @@ pub struct Call {
     pub trace: Trace,
     /// Where its notices go.
     pub notices: Notices,
+    /// The tools of other modules that it can reach.
+    pub toolbox: Toolbox,
 }

@@ -18,6 +18,7 @@ pub mod problems;
 mod raw;
 #[cfg(test)]
 mod tests;
+mod toolbox;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ pub use limits::ModuleLimits;
 pub use llm::{Dialect, Llm, LlmBudget, LlmBudgets, LlmModel, LlmTimeouts, Quirks};
 pub use otlp::Otlp;
 pub use problems::{Problem, Problems};
+pub use toolbox::ToolGrant;
 
 /// What the command line may set.
 #[derive(Clone, Debug, Default)]
@@ -192,6 +194,8 @@ pub struct Grants {
     /// Language models, by alias; the first is the one that is asked when a guest
     /// names none. None of them in the list: it is served, and told so.
     pub llm: Option<Vec<String>>,
+    /// Tools of other modules. None of them in the list: it is served, and has none.
+    pub toolbox: Option<Vec<ToolGrant>>,
 }
 
 /// Whether a module may register users and sign them in.

@@ -24,10 +24,11 @@ pub use respond::AnswerBody;
 
 use crate::broker::identity::{Identity, Refusal, Rejected, policy};
 use crate::call::notice::Changes;
-use crate::call::{Call, Deadline, trace::Tracer};
+use crate::call::{Call, Caller, Deadline, trace::Tracer};
 use crate::dispatch;
 use crate::fault::{Blame, Code, Fault};
-use crate::mcp::{Asked, Mcp};
+use crate::mcp::{self, Asked, Mcp};
+use crate::offers::Toolboxes;
 use crate::registry::{Generation, Registry};
 
 /// Answers smaller than this are not compressed: the header costs more.
@@ -58,6 +59,8 @@ pub struct Front {
     pub mcp: Mcp,
     /// What changes, for clients that listen.
     pub changes: Changes,
+    /// Ways to the tools of other modules.
+    pub toolboxes: Toolboxes,
     /// Whether the host is about to stop.
     pub draining: std::sync::atomic::AtomicBool,
 }
@@ -129,6 +132,9 @@ where
         return mcp(front, request, Arc::clone(generation), outcome).await;
     }
     let caller = front.identity.authenticate(request.method(), request.headers()).await.map_err(refused)?;
+    if let Some(generation) = generation.as_ref().filter(|now| is_of_tools(request.uri().path(), now)) {
+        return tools(front, request, caller, (Arc::clone(generation), outcome)).await;
+    }
     let generation = generation.ok_or_else(|| Fault::new(Blame::Host, Code::NotServing, "Service is starting"))?;
     let found = route::find(&generation, request.uri().path());
     let (route, guest) = found.ok_or_else(|| Fault::new(Blame::Caller, Code::NotFound, "Not Found"))?;
@@ -149,8 +155,32 @@ where
         deadline: Deadline::after(guest.profile.limits.wall),
         trace,
         notices: front.changes.notices(),
+        toolbox: front.toolboxes.of(&generation, guest),
     };
     Ok(dispatch::run(guest, call, request, (place, room)).await?)
+}
+
+fn is_of_tools(path: &str, generation: &Generation) -> bool {
+    mcp::serves_tools(path, generation, || route::find(generation, path).is_some())
+}
+
+/// A request for a tool, or about tools, in plain HTTP.
+async fn tools<B>(
+    front: &Front,
+    request: Request<B>,
+    caller: Option<Caller>,
+    (generation, outcome): (Arc<Generation>, &mut respond::Outcome),
+) -> Result<Response<dispatch::Body>, Fault>
+where
+    B: HttpBody<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + Unpin,
+{
+    if let Some(guest) = mcp::tool_at(request.uri().path(), &generation) {
+        outcome.routed(mcp::TOOLS, guest);
+    }
+    let client = client::of(&request, front.trusted_proxies);
+    let (request, room) = front.admission.read_body(request).await?;
+    let (id, trace) = (outcome.request_id().0, outcome.span().trace());
+    front.mcp.serve_tools(request, Asked { id, caller, client, trace, generation }, room).await
 }
 
 /// A request for what modules offer beside HTTP. A place in flight is taken for each

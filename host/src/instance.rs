@@ -25,7 +25,7 @@ pub use exports::Exports;
 
 use crate::broker::{identity::Identity, llm, sql};
 use crate::call::Call;
-use crate::config::ModuleLimits;
+use crate::config::{ModuleLimits, ToolGrant};
 use crate::engine::TICK;
 use crate::telemetry;
 
@@ -55,6 +55,8 @@ pub struct Profile {
     pub llm: Option<llm::Access>,
     /// The broker of local accounts, when granted. They may still be off.
     pub identity: Option<Arc<Identity>>,
+    /// Tools of other modules, when granted.
+    pub toolbox: Option<Vec<ToolGrant>>,
     /// Requests that it served.
     pub served: Counter,
     /// How long they took.
@@ -67,7 +69,7 @@ impl Profile {
         // Looked up here and not per request: a look-up makes and hashes a key.
         let served = metrics::counter!(telemetry::REQUESTS, "module" => name.to_owned(), "blame" => "none");
         let latency = metrics::histogram!(telemetry::LATENCY, "module" => name.to_owned());
-        Self { name: name.into(), limits, settings, sql, llm: None, identity: None, served, latency }
+        Self { name: name.into(), limits, settings, sql, llm: None, toolbox: None, identity: None, served, latency }
     }
 }
 

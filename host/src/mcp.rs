@@ -15,6 +15,7 @@ mod gate;
 mod handler;
 mod metadata;
 mod parts;
+mod rest;
 mod seal;
 mod sessions;
 mod stdio;
@@ -33,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use parts::Shared;
 pub use parts::{Asked, Parts};
+pub use rest::{PATH as TOOLS, serves_tools, tool_at};
 pub use stdio::stdio;
 
 use self::allow::Allowed;
@@ -75,13 +77,13 @@ impl Mcp {
     /// # Errors
     /// The system gives no random bytes.
     pub fn new(config: &Config, parts: Parts) -> Result<Self, &'static str> {
-        let Parts { registry, changes, places, tasks, closing } = parts;
+        let Parts { registry, changes, places, toolboxes, tasks, closing } = parts;
         let seal = match &config.auth.secret {
             Some(secret) => Seal::of(secret.expose_secret().as_bytes()),
             None => Seal::random().map_err(|_| "the system gives no random bytes")?,
         };
         let seal = Arc::new(seal);
-        let shared = Arc::new(Shared { registry, changes, places, seal: Arc::clone(&seal), tasks, closing });
+        let shared = Arc::new(Shared { registry, changes, places, toolboxes, seal: Arc::clone(&seal), tasks, closing });
         let sessions = Arc::new(Sessions::new(seal));
         let ended = CancellationToken::new();
         let mut options = StreamableHttpServerConfig::default();
@@ -161,19 +163,8 @@ impl Mcp {
 
     /// A tool's scopes are asked for before anything of an answer is on its way.
     fn check_scopes(&self, method: &str, name: Option<&str>, asked: &Asked) -> Result<(), Fault> {
-        let Some(tool) = name.filter(|_| method == "tools/call").and_then(|name| asked.generation.catalogue.tool(name))
-        else {
-            return Ok(());
-        };
-        let scopes = &tool.item.scopes;
-        let (code, public, lacking) = match &asked.caller {
-            _ if scopes.is_empty() => return Ok(()),
-            Some(caller) if scopes.iter().all(|scope| caller.scopes.contains(scope)) => return Ok(()),
-            Some(_) => (Code::Forbidden, "The caller lacks a scope that this tool needs", scopes),
-            None => (Code::Unauthorized, "Not authenticated", scopes),
-        };
-        let challenge = metadata::challenge(self.resource.as_ref(), Some(lacking), false);
-        Err(Fault::new(Blame::Caller, code, public).challenge(challenge))
+        let named = name.filter(|_| method == "tools/call").and_then(|name| asked.generation.catalogue.tool(name));
+        named.map_or(Ok(()), |tool| scopes(&tool.item.scopes, asked.caller.as_ref(), self.resource.as_ref()))
     }
 
     /// The id of the session that `initialize` begins; none when its parameters
@@ -209,6 +200,18 @@ impl Mcp {
     pub fn end(&self) {
         self.ended.cancel();
     }
+}
+
+/// Whether a caller has all of these scopes; a challenge points to `resource`.
+fn scopes(scopes: &[String], caller: Option<&Caller>, resource: Option<&Resource>) -> Result<(), Fault> {
+    let (code, public) = match caller {
+        _ if scopes.is_empty() => return Ok(()),
+        Some(caller) if scopes.iter().all(|scope| caller.scopes.contains(scope)) => return Ok(()),
+        Some(_) => (Code::Forbidden, "The caller lacks a scope that this tool needs"),
+        None => (Code::Unauthorized, "Not authenticated"),
+    };
+    let challenge = metadata::challenge(resource, Some(scopes), false);
+    Err(Fault::new(Blame::Caller, code, public).challenge(challenge))
 }
 
 fn version(headers: &HeaderMap) -> Option<&str> {

@@ -11,15 +11,21 @@ mod completions;
 mod input;
 mod prompts;
 mod resources;
+mod toolbox;
 mod tools;
+mod weight;
 
 pub use completions::complete;
 pub use input::{Asked, answers, asked};
 pub use prompts::get_prompt;
 pub use resources::{Listed, Read, list_resources, read_resource};
+pub use toolbox::{Toolboxes, inner_calls};
 pub use tools::{Success, call_tool};
+pub use weight::Weight;
 
-use crate::bindings::offers::innkeeper::backend::types::{CallContext, ClientFeatures, Error, InputRequired};
+use crate::bindings::offers::innkeeper::backend::types::{
+    CallContext, ClientFeatures, Error, InputRequest, InputRequired,
+};
 use crate::call::Call;
 use crate::dispatch::Failed;
 
@@ -55,7 +61,12 @@ pub enum Problem {
     Arguments(String),
     /// The guest cannot go on without something that the client cannot do.
     #[error("the client lacks a capability")]
-    MissingCapability(ClientFeatures),
+    MissingCapability {
+        /// What it cannot do.
+        features: ClientFeatures,
+        /// What the guest would ask; none when it does not say.
+        questions: Vec<InputRequest>,
+    },
     /// The guest reports an error of its own.
     #[error("the guest reported {0}")]
     Reported(String),
@@ -74,7 +85,7 @@ impl Problem {
         match error {
             Error::NotFound(_) => Self::NotFound(what),
             Error::InvalidParams(words) => Self::Arguments(check::cut(&words)),
-            Error::MissingCapability(features) => Self::MissingCapability(features),
+            Error::MissingCapability(features) => Self::MissingCapability { features, questions: Vec::new() },
             Error::Internal(words) => Self::Reported(check::cut(&words).escape_debug().to_string()),
         }
     }

@@ -5,9 +5,11 @@
 pub mod artifact;
 mod catalogue;
 mod declaration;
+mod inspect;
 mod link;
 mod load;
 mod manifest;
+mod toolbox;
 
 use std::sync::Arc;
 
@@ -15,8 +17,10 @@ use arc_swap::ArcSwapOption;
 
 pub use catalogue::{Catalogue, Named, Offer, hash};
 pub use declaration::Declaration;
-pub use load::{Inspection, Refused, Shared, inspect, load};
+pub use inspect::{Inspection, inspect};
+pub use load::{Refused, Shared, load};
 pub use manifest::{Manifest, Schema, Tool};
+pub use toolbox::is_granted;
 
 use crate::instance::Guest;
 
@@ -43,6 +47,7 @@ impl Generation {
             .collect();
         routes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         let catalogue = Catalogue::new(modules.into_iter().map(|(_, offer)| offer).collect())?;
+        toolbox::check(&catalogue)?;
         Ok(Self { id, routes, catalogue })
     }
 

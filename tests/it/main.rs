@@ -22,4 +22,5 @@ mod sql;
 mod stopping;
 mod tasks;
 mod tidy;
+mod toolbox;
 mod traces;

@@ -11,7 +11,7 @@ mod rounds;
 mod stdio;
 mod streams;
 
-use crate::harness::{Setup, TestHost, guest};
+use crate::harness::{Setup, TestHost, module};
 
 /// The guest with everything in it.
 async fn conformance() -> TestHost {
@@ -21,9 +21,4 @@ async fn conformance() -> TestHost {
 /// The guest that misbehaves.
 async fn probe() -> TestHost {
     Setup::modules(&module("probe", "probe", "")).start().await
-}
-
-/// A module of the configuration file.
-fn module(name: &str, file: &str, rest: &str) -> String {
-    format!("[[module]]\nname = \"{name}\"\nsource = \"{}\"\nroute = \"/{name}\"\n{rest}\n", guest(file).display())
 }

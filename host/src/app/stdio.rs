@@ -31,6 +31,7 @@ impl App {
             registry: std::sync::Arc::clone(&self.front.registry),
             changes: self.front.changes.clone(),
             places: self.front.admission.places(),
+            toolboxes: self.front.toolboxes.clone(),
             tasks: self.tasks.clone(),
             closing: self.stop.clone(),
         };

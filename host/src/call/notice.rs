@@ -123,6 +123,13 @@ impl Notices {
         self.client.is_some()
     }
 
+    /// For a call inside of this one: the client waits for another answer, and
+    /// changes are changes.
+    #[must_use]
+    pub fn inner(&self) -> Self {
+        Self { client: None, changes: self.changes.clone() }
+    }
+
     /// Tells the client of the call.
     pub fn tell(&self, notice: Notice) {
         if let Some(client) = &self.client {

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use super::limits::{MEMORY_CEILING, parse_bytes, parse_duration};
 use super::problems::nearest;
 use super::raw::{RawFile, RawGrants, RawLimits, RawModule, RawNamedSql, RawSqlGrant};
-use super::{AccountsGrant, Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, SqlGrant};
+use super::{
+    AccountsGrant, Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, SqlGrant, ToolGrant, toolbox,
+};
 
 /// The default module when nothing else is named: where the image has it.
 const DEFAULT_MODULE: &str = "modules/todo.wasm";
@@ -102,7 +104,8 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 73] = [
+const KEYS: [&str; 74] = [
+    "toolbox",
     "mcp",
     "public_url",
     "hosts",
@@ -280,13 +283,14 @@ fn default_module(source: &str) -> ModuleConfig {
             sql: Some(SqlGrant::default()),
             accounts: AccountsGrant::Granted,
             llm: Some(vec![llm::DEFAULT_ALIAS.to_owned()]),
+            toolbox: Some(vec![ToolGrant::All]),
         },
         limits: ModuleLimits::default(),
         config: [].into(),
     }
 }
 
-fn valid_name(name: &str) -> bool {
+pub(super) fn valid_name(name: &str) -> bool {
     name.len() <= 31
         && name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
@@ -321,21 +325,22 @@ fn build_module(index: usize, raw: RawModule, problems: &mut Problems) -> Module
 }
 
 fn build_grants(key: &str, raw: RawGrants, problems: &mut Problems) -> Grants {
-    let RawGrants { sql, accounts, llm } = raw;
+    let RawGrants { sql, accounts, llm, toolbox } = raw;
+    let toolbox = toolbox.map(|named| toolbox::build(&format!("{key}.toolbox"), &named, problems));
     let accounts = match accounts {
         None => AccountsGrant::None,
         Some(false) => AccountsGrant::Withheld,
         Some(true) => AccountsGrant::Granted,
     };
     let (database, free) = match sql {
-        None => return Grants { accounts, sql: None, llm },
+        None => return Grants { accounts, sql: None, llm, toolbox },
         Some(RawSqlGrant::Declared(database)) => (database, false),
         Some(RawSqlGrant::Named(RawNamedSql { database, free })) => (database, free),
     };
     if database != "main" {
         problems.push(format!("{key}.sql"), "no such database", "write sql = \"main\": there is one database");
     }
-    Grants { sql: Some(SqlGrant { free }), accounts, llm }
+    Grants { sql: Some(SqlGrant { free }), accounts, llm, toolbox }
 }
 
 fn build_limits(key: &str, raw: RawLimits, problems: &mut Problems) -> ModuleLimits {

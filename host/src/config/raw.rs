@@ -80,6 +80,7 @@ pub(super) struct RawGrants {
     pub(super) sql: Option<RawSqlGrant>,
     pub(super) accounts: Option<bool>,
     pub(super) llm: Option<Vec<String>>,
+    pub(super) toolbox: Option<Vec<String>>,
 }
 
 /// `"main"`, or `{ database = "main", free = true }`.

@@ -132,8 +132,11 @@ fn request_id(sent: Option<&HeaderValue>) -> (Arc<str>, HeaderValue) {
 
 /// `{"detail": …}`, as the replaced backends answer.
 fn answer(fault: &Fault) -> Response<Body> {
-    let body = serde_json::json!({ "detail": fault.public }).to_string();
-    let mut response = Response::new(Body::from(Bytes::from(body)));
+    let mut body = serde_json::json!({ "detail": fault.public });
+    if let Some((key, value)) = fault.beside.as_deref() {
+        body[*key] = value.clone();
+    }
+    let mut response = Response::new(Body::from(Bytes::from(body.to_string())));
     *response.status_mut() = fault.status();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

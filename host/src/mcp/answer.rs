@@ -65,6 +65,14 @@ pub(super) fn accepts(headers: &HeaderMap) -> Result<(), Fault> {
         let public = "Accept must list application/json and text/event-stream";
         return Err(Fault::new(Blame::Caller, Code::NotAcceptable, public));
     }
+    is_json(headers)
+}
+
+/// A page of a stranger's cannot send this kind without being asked who it is.
+///
+/// # Errors
+/// The body is of another kind.
+pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Fault> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(essence);
     if kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
         return Ok(());

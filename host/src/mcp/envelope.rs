@@ -159,7 +159,7 @@ fn is_id(raw: &str) -> bool {
 
 /// Whether brackets are nested deeper than is allowed. Looked at before anything is
 /// parsed: a parser that recurses is the thing to protect.
-fn is_deep(text: &str) -> bool {
+pub(super) fn is_deep(text: &str) -> bool {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for byte in text.bytes() {
         match byte {

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use super::seal::Seal;
 use crate::call::notice::Changes;
 use crate::call::{Caller, Client, trace::Trace};
+use crate::offers::Toolboxes;
 use crate::registry::{Generation, Registry};
 
 /// What every handler has.
@@ -17,6 +18,8 @@ pub(crate) struct Shared {
     pub(super) changes: Changes,
     /// Calls at once, of the whole host.
     pub(super) places: Arc<Semaphore>,
+    /// Ways to the tools of other modules.
+    pub(super) toolboxes: Toolboxes,
     pub(super) seal: Arc<Seal>,
     pub(super) tasks: TaskTracker,
     /// The host is about to stop: nobody waits for anything any more.
@@ -31,6 +34,8 @@ pub struct Parts {
     pub changes: Changes,
     /// Calls at once, of the whole host.
     pub places: Arc<Semaphore>,
+    /// Ways to the tools of other modules.
+    pub toolboxes: Toolboxes,
     /// Whose tasks are waited for.
     pub tasks: TaskTracker,
     /// When the host is about to stop.

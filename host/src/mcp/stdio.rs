@@ -18,10 +18,10 @@ use crate::mcp::seal::{Seal, now};
 /// # Errors
 /// What is wrong with the connection, for the log.
 pub async fn stdio(caller: Option<Caller>, parts: Parts) -> Result<(), String> {
-    let Parts { registry, changes, places, tasks, closing } = parts;
+    let Parts { registry, changes, places, toolboxes, tasks, closing } = parts;
     // What is sealed comes back to this process.
     let seal = Seal::random().map_err(|error| error.to_string())?;
-    let shared = Shared { registry, changes, places, seal: Arc::new(seal), tasks, closing: closing.clone() };
+    let shared = Shared { registry, changes, places, toolboxes, seal: Arc::new(seal), tasks, closing: closing.clone() };
     let (registry, room) = (Arc::clone(&shared.registry), Room::whole());
     let asker = move || {
         let generation = registry.current().ok_or("Nothing is served at the moment")?;

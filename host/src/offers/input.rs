@@ -58,7 +58,10 @@ pub(super) fn check(required: InputRequired, features: ClientFeatures) -> Result
         keys.push(key);
         needed |= question(kind).map_err(Problem::Answer)?;
     }
-    if features.contains(needed) { Ok(required) } else { Err(Problem::MissingCapability(needed & !features)) }
+    if features.contains(needed) {
+        return Ok(required);
+    }
+    Err(Problem::MissingCapability { features: needed & !features, questions: required.requests })
 }
 
 /// What a client must be able to do to be asked this.
@@ -194,7 +197,9 @@ mod tests {
         let name = || form_of(json!({"type": "object", "properties": {"name": {"type": "string"}}}));
         assert!(check(required(vec![("a", name())]), ClientFeatures::ELICIT_FORM).is_ok());
         let lacking = check(required(vec![("a", name()), ("b", InputKind::ListRoots)]), ClientFeatures::ELICIT_FORM);
-        assert!(matches!(lacking, Err(Problem::MissingCapability(lacks)) if lacks == ClientFeatures::ROOTS));
+        assert!(
+            matches!(lacking, Err(Problem::MissingCapability { features, .. }) if features == ClientFeatures::ROOTS)
+        );
         let all = ClientFeatures::all();
         assert!(check(required(vec![("a", name()), ("a", name())]), all).is_err(), "one key twice");
         assert!(check(required(vec![]), all).is_err(), "nothing");

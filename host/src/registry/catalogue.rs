@@ -97,6 +97,11 @@ impl Catalogue {
         self.offers.iter().all(|offer| offer.manifest.is_empty())
     }
 
+    /// Whether there are tools.
+    pub fn has_tools(&self) -> bool {
+        !self.tools.listed.is_empty()
+    }
+
     /// The modules, in their order.
     pub fn offers(&self) -> &[Offer] {
         &self.offers

@@ -8,7 +8,7 @@ use wasmtime_wasi::cli::WasiCliView;
 use wasmtime_wasi::p2::bindings::{cli, random};
 use wasmtime_wasi_config::WasiConfig;
 
-use crate::broker::{identity, llm, notify, sql};
+use crate::broker::{identity, llm, notify, sql, toolbox};
 use crate::config::{AccountsGrant, Grants, SqlGrant};
 use crate::instance::State;
 
@@ -104,6 +104,8 @@ impl Missing {
             "innkeeper:backend/sql-text" => self.add(import, "sql = { database = \"main\", free = true }"),
             "innkeeper:backend/llm" if grants.llm.is_some() => {}
             "innkeeper:backend/llm" => self.add(import, "llm = [\"default\"]"),
+            "innkeeper:backend/toolbox" if grants.toolbox.is_some() => {}
+            "innkeeper:backend/toolbox" => self.add(import, "toolbox = [\"*\"]"),
             // Types alone: nothing to call.
             "innkeeper:backend/schema" | "innkeeper:backend/types" => {}
             _ if is_hollow(interface) || GIVEN.iter().any(|prefix| interface.starts_with(prefix)) => {}
@@ -155,6 +157,9 @@ fn give(linker: &mut Linker<State>, grants: &Grants) -> wasmtime::Result<()> {
     }
     if grants.llm.is_some() {
         llm::host::link(linker)?;
+    }
+    if grants.toolbox.is_some() {
+        toolbox::host::link(linker)?;
     }
     if let Some(SqlGrant { free }) = grants.sql {
         sql::host::link(linker)?;

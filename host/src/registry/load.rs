@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wasmtime::Engine;
-use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
 use wasmtime_wasi_config::WasiConfigVariables;
 
@@ -13,15 +12,15 @@ use super::artifact::{Artifacts, digest};
 use super::catalogue::Offer;
 use super::declaration::{Declaration, vet_all};
 use super::link::{Unmet, link};
-use super::manifest::{self, Manifest};
+use super::manifest;
 use crate::bindings::schema::SchemaExportsPre;
 use crate::broker::identity::Identity;
 use crate::broker::llm::{self, Llm};
 use crate::broker::sql;
 use crate::broker::sql::backend::{self, Caps};
-use crate::call::{Call, Deadline, Notices, trace::Trace};
-use crate::config::{AccountsGrant, Database, Grants, ModuleConfig, SqlGrant};
-use crate::instance::{self, Exports, Guest, Profile, State};
+use crate::call::{Call, Deadline, Notices, Toolbox, trace::Trace};
+use crate::config::{AccountsGrant, Database, ModuleConfig};
+use crate::instance::{self, Guest, Profile, State};
 
 /// Guests with an interpreter inside are 10 to 20 MB.
 const COMPONENT_BYTES: u64 = 64 << 20;
@@ -73,6 +72,9 @@ pub enum Why {
     /// It exports an interface of ours in another form.
     #[error("exports something that is not what this host calls")]
     Exports(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It was granted tools that there are not.
+    #[error("its grant `toolbox` is refused: {0}; correct the grant, or the modules")]
+    Toolbox(String),
     /// What it offers beside HTTP is not allowed.
     #[error("what it offers is refused: {0}")]
     Offer(String),
@@ -125,6 +127,7 @@ pub async fn load(
     if let Some(Shared { identity, llm }) = shared {
         let granted = config.grants.accounts == AccountsGrant::Granted;
         profile.identity = granted.then(|| Arc::clone(identity));
+        profile.toolbox.clone_from(&config.grants.toolbox);
         profile.llm = config.grants.llm.as_ref().map(|aliases| llm::Access::new(llm, &config.name, aliases));
     }
     let guest = Guest::new(profile, pre, digest).map_err(|error| refused(Why::Exports(error.into())))?;
@@ -133,7 +136,11 @@ pub async fn load(
     Ok(Offer { guest: Arc::new(guest), manifest: manifest.map_err(|why| refused(Why::Offer(why)))? })
 }
 
-async fn compile(engine: &Engine, artifacts: &Arc<Artifacts>, source: &Path) -> Result<(Component, String), Why> {
+pub(super) async fn compile(
+    engine: &Engine,
+    artifacts: &Arc<Artifacts>,
+    source: &Path,
+) -> Result<(Component, String), Why> {
     let (engine, artifacts, path) = (engine.clone(), Arc::clone(artifacts), source.to_owned());
     // Compiling takes seconds of a core: not on the threads that serve.
     let compiled = tokio::task::spawn_blocking(move || {
@@ -163,7 +170,7 @@ fn not_a_component(path: &Path, wasm: &[u8], error: &wasmtime::Error) -> Why {
 
 /// Asks a module what it stores, in a store without a caller and without a
 /// database. None when it exports no schema.
-async fn declare(
+pub(super) async fn declare(
     engine: &Engine,
     component: &Component,
     pre: &InstancePre<State>,
@@ -185,6 +192,7 @@ async fn declare(
         deadline: Deadline::after(limits.wall),
         trace: Trace::default(),
         notices: Notices::default(),
+        toolbox: Toolbox::default(),
     };
     let profile = Profile::new(module, limits, WasiConfigVariables::new(), None);
     let mut store = instance::store(engine, &Arc::new(profile), &Arc::new(call));
@@ -203,49 +211,4 @@ fn open(config: &ModuleConfig, database: &Database, declaration: Declaration) ->
     let caps = Caps::of(&config.limits);
     let backend = backend::open(database, &config.name, &caps).map_err(|error| Why::Database(error.to_string()))?;
     Ok(sql::Store::new(backend, declaration.statements, declaration.schema, caps))
-}
-
-/// What `innkeeper inspect` shows of a component.
-pub struct Inspection {
-    /// SHA-256 of the file.
-    pub digest: String,
-    /// What it asks of the host.
-    pub imports: Vec<String>,
-    /// What the host can call.
-    pub exports: Vec<String>,
-    /// What it stores and runs, when it stores anything.
-    pub declaration: Option<Declaration>,
-    /// What it offers beside HTTP.
-    pub manifest: Manifest,
-}
-
-/// Looks into a component without serving it.
-///
-/// # Errors
-/// See [`Why`].
-pub async fn inspect(
-    engine: &Engine,
-    artifacts: &Arc<Artifacts>,
-    source: &Path,
-    database: &Database,
-) -> Result<Inspection, Refused> {
-    let module = source.file_stem().and_then(|stem| stem.to_str()).unwrap_or("module").to_owned();
-    let refused = |why| Refused { module: module.clone(), why };
-    let (component, digest) = compile(engine, artifacts, source).await.map_err(refused)?;
-    let ty = component.component_type();
-    let imports = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
-    let callable =
-        |item: &ComponentItem| matches!(item, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_));
-    let exports = ty.exports(engine).filter(|(_, item)| callable(&item.ty)).map(|(name, _)| name.to_owned()).collect();
-    let all = Grants { sql: Some(SqlGrant { free: true }), accounts: AccountsGrant::Granted, llm: Some(Vec::new()) };
-    let pre = link(engine, &component, &all).map_err(|unmet| refused(unmet.into()))?;
-    let declaration =
-        declare(engine, &component, &pre, database, &backend::schema_name(&module)).await.map_err(refused)?;
-    let callable = Exports::find(&pre).map_err(|error| refused(Why::Exports(error.into())))?;
-    let manifest = match callable {
-        Some(callable) => manifest::read(&pre, &callable, &module, WasiConfigVariables::new()).await,
-        None => Ok(Manifest::default()),
-    };
-    let manifest = manifest.map_err(|why| refused(Why::Offer(why)))?;
-    Ok(Inspection { digest, imports, exports, declaration, manifest })
 }

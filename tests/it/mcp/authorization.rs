@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use innkeeper::broker::identity::{NewToken, mint};
-use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 
 use super::client::{answer, message, post, text, tool};
-use super::{module, probe};
-use crate::harness::{As, SECRET, Setup, TestHost};
+use super::probe;
+use crate::harness::{As, SECRET, Setup, TestHost, module, scoped};
 
 const PUBLIC: &str = "https://todo.example.com";
 const DOCUMENT: &str = "https://todo.example.com/.well-known/oauth-protected-resource/mcp";
@@ -16,16 +15,6 @@ const DOCUMENT: &str = "https://todo.example.com/.well-known/oauth-protected-res
 async fn public() -> TestHost {
     let setup = Setup::modules(&module("probe", "probe", "")).env("INNKEEPER_PUBLIC_URL", PUBLIC);
     setup.env("AUTH_ISSUER", "https://auth.example.com").start().await
-}
-
-/// A token with scopes, as an authorization server makes it.
-fn scoped(scope: &str, issuer: Option<&str>) -> String {
-    let exp = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("now").as_secs() + 600;
-    let mut claims = json!({"sub": "ada", "scope": scope, "exp": exp});
-    if let Some(issuer) = issuer {
-        claims["iss"] = issuer.into();
-    }
-    jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("signed")
 }
 
 #[tokio::test(flavor = "multi_thread")]

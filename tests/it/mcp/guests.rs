@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::client::{call, text, tool};
-use super::{conformance, module, probe};
-use crate::harness::{Database, Setup, TestDatabase};
+use super::{conformance, probe};
+use crate::harness::{Database, Setup, TestDatabase, module};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_vetted_when_a_module_is_loaded() {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::client::{call, message, post, text, tool};
-use super::module;
-use crate::harness::{As, Setup};
+use crate::harness::{As, Setup, module};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_are_never_mixed_up() {

@@ -7,8 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
 use super::client::{initialize, message, text};
-use super::module;
-use crate::harness::{SECRET, binary, cache_dir, token};
+use crate::harness::{SECRET, binary, cache_dir, module, token};
 
 /// Says these messages, and hears as many answers as there are ids.
 async fn talk(args: &[&str], vars: &[(&str, &str)], said: &[Value]) -> (Vec<Value>, std::process::ExitStatus, String) {

@@ -16,7 +16,7 @@ use crate::mcp::Shared;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The questions in the protocol's words.
-pub(super) fn requests(asked: &[wit::InputRequest]) -> Result<InputRequests, String> {
+pub(in crate::mcp) fn requests(asked: &[wit::InputRequest]) -> Result<InputRequests, String> {
     let made = asked.iter().map(|request| Ok((request.key.clone(), question(&request.kind)?)));
     made.collect()
 }

@@ -14,14 +14,13 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::context::{self, Ears};
-use super::weight::Weight;
 use super::{Context, Handler, ask, is_modern};
 use crate::bindings::offers::innkeeper::backend::types::{ClientFeatures, InputRequired, Resumption};
 use crate::call::{Call, Deadline};
 use crate::instance::Guest;
 use crate::mcp::asker::{Asker, owner};
 use crate::mcp::seal::{Purpose, now};
-use crate::offers::{Ask, Asked, Outcome, Problem, answers, asked};
+use crate::offers::{Ask, Asked, Outcome, Problem, Weight, answers, asked};
 
 /// Rounds of one call. More is a guest that does not come to an end.
 const ROUNDS: u8 = 8;
@@ -157,7 +156,7 @@ impl Handler {
         &self,
         context: &Context,
         asker: &Asker,
-        guest: &Guest,
+        guest: &Arc<Guest>,
         heard: bool,
     ) -> Result<(Ask<OwnedSemaphorePermit>, Option<tokio::sync::mpsc::Receiver<crate::call::notice::Notice>>), Problem>
     {
@@ -176,6 +175,7 @@ impl Handler {
             deadline: Deadline::after(guest.profile.limits.wall),
             trace: asker.trace.clone(),
             notices,
+            toolbox: self.shared.toolboxes.of(&asker.generation, guest),
         };
         Ok((Ask { call, context: context::of(context, asker), held }, heard))
     }
@@ -230,7 +230,7 @@ pub(super) fn error(problem: &Problem, context: &Context, asker: &Asker, (method
             let data = serde_json::json!({ "requiredScopes": scopes });
             ErrorData::new(INSUFFICIENT_SCOPE, "The caller lacks a scope that this needs", Some(data))
         }
-        Problem::MissingCapability(features) => lacking(context, *features),
+        Problem::MissingCapability { features, .. } => lacking(context, *features),
         Problem::Failed(crate::dispatch::Failed::Busy | crate::dispatch::Failed::NoInstance(_)) => {
             ErrorData::internal_error("The server has too much to do; try again", None)
         }

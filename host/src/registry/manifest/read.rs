@@ -8,7 +8,7 @@ use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::{Manifest, vet_prompts, vet_resources, vet_tools};
 use crate::bindings::offers::innkeeper::backend::types::Error;
-use crate::call::{Call, Deadline, Notices, trace::Trace};
+use crate::call::{Call, Deadline, Notices, Toolbox, trace::Trace};
 use crate::instance::{self, Exports, Profile, State};
 
 /// Reads and vets what a module offers. `settings` are the operator's: what a
@@ -35,6 +35,7 @@ pub(in crate::registry) async fn read(
         deadline: Deadline::after(limit),
         trace: Trace::default(),
         notices: Notices::default(),
+        toolbox: Toolbox::default(),
     };
     let profile = Profile::new(module, limits, settings, None);
     let mut store = instance::store(pre.engine(), &Arc::new(profile), &Arc::new(call));

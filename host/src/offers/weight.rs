@@ -1,12 +1,12 @@
-//! How much an answer weighs on its way out: in the host's memory it is base64 and
-//! JSON.
+//! How much an answer weighs on its way to who asked: in the host's memory it is
+//! base64 and JSON.
 
+use super::Success;
 use crate::bindings::offers::exports::innkeeper::backend::{prompts, resources};
 use crate::bindings::offers::innkeeper::backend::types::{Body, Content, ContentKind, ResourceContents};
-use crate::offers::Success;
 
 /// What may be large.
-pub(super) trait Weight {
+pub trait Weight {
     /// In bytes, about.
     fn weight(&self) -> usize;
 }
