@@ -1,12 +1,13 @@
 //! The Model Context Protocol, spoken by hand: every byte of a request is a test's.
 
 mod authorization;
-mod client;
+pub mod client;
 mod guests;
 mod ladder;
 mod legacy;
 mod load;
 mod replicas;
+mod rest;
 mod rounds;
 mod stdio;
 mod streams;
