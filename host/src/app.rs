@@ -1,36 +1,38 @@
 //! The composition root: from a configuration to a host that serves.
 
 mod listeners;
+mod stdio;
+mod upkeep;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wasmtime::Engine;
 
+pub use listeners::Listeners;
+
 use crate::broker::identity::Identity;
 use crate::broker::llm::Llm;
 use crate::broker::sql::{self, PrepareError, watcher};
+use crate::call::notice::Changes;
 use crate::config::Config;
 use crate::front::{self, Front, admit::Admission};
+use crate::mcp::{self, Mcp};
+use crate::offers::{Toolboxes, inner_calls};
 use crate::otlp::Otlp;
 use crate::registry::artifact::Artifacts;
 use crate::registry::{self, Generation, Refused, Registry};
 use crate::server::{self, Drained};
 use crate::{admin, engine};
 
-pub use listeners::Listeners;
-
 /// Room in the pool beyond the requests in flight: calls that are being torn
 /// down, and `declare` of modules that are being loaded.
 const SPARE_INSTANCES: u32 = 64;
-/// How often the recorder of metrics tidies up; it grows in between.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// Why a host did not start.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,12 @@ pub enum StartError {
     /// Callers cannot be verified as configured.
     #[error("callers cannot be verified: {0}")]
     Identity(&'static str),
+    /// Nothing can be sealed.
+    #[error("{0}")]
+    Random(&'static str),
+    /// A client of this process alone cannot be served.
+    #[error("cannot speak on standard input and output: {0}")]
+    Stdio(String),
     /// Models cannot be asked as configured.
     #[error(transparent)]
     Llm(#[from] crate::broker::llm::SetupError),
@@ -93,20 +101,35 @@ impl App {
     /// # Errors
     /// When the machine does not give what the configuration asks for.
     pub fn new(config: Config) -> Result<Self, StartError> {
-        let engine = engine::build(config.max_in_flight + SPARE_INSTANCES).map_err(StartError::Engine)?;
+        let instances = config.max_in_flight + inner_calls(config.max_in_flight) + SPARE_INSTANCES;
+        let engine = engine::build(instances).map_err(StartError::Engine)?;
         let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
         // First: what counts asks for its counter when it is made.
         let metrics = crate::telemetry::metrics();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let otlp = config.otlp.as_ref().map(|otlp| Otlp::start(otlp, &tasks)).transpose()?;
         let schemas = config.modules.iter().map(|module| sql::backend::schema_name(&module.name)).collect();
+        let (registry, changes) = (Arc::new(Registry::default()), Changes::default());
+        let admission = Admission::new(config.max_in_flight);
+        let toolboxes = Toolboxes::new(config.max_in_flight);
+        let parts = mcp::Parts {
+            registry: Arc::clone(&registry),
+            changes: changes.clone(),
+            places: admission.places(),
+            toolboxes: toolboxes.clone(),
+            tasks: tasks.clone(),
+            closing: stop.clone(),
+        };
         let llm = Arc::new(Llm::new(&config.llm, &config.database.kind, &tasks)?);
         let front = Arc::new(Front {
             identity: Arc::new(Identity::new(&config, schemas, &tasks).map_err(StartError::Identity)?),
             trusted_proxies: config.trusted_proxies,
-            registry: Arc::new(Registry::default()),
-            admission: Admission::new(config.max_in_flight),
+            registry,
+            mcp: Mcp::new(&config, parts).map_err(StartError::Random)?,
+            admission,
             tracer: otlp.as_ref().map(Otlp::tracer),
+            changes,
+            toolboxes,
             draining: AtomicBool::new(false),
         });
         Ok(Self { config, engine, artifacts, front, llm, metrics, otlp, tasks, stop })
@@ -122,16 +145,16 @@ impl App {
         self.front.identity.prepare_accounts().await;
         self.llm.prepare().await;
         let shared = registry::Shared { identity: &self.front.identity, llm: &self.llm };
-        let mut routes = Vec::new();
+        let mut modules = Vec::new();
         for module in &self.config.modules {
             let (engine, artifacts, database) = (&self.engine, &self.artifacts, &self.config.database);
-            let guest = registry::load(engine, artifacts, module, database, Some(shared)).await?;
-            if let Some(store) = &guest.profile.sql {
+            let offer = registry::load(engine, artifacts, module, database, Some(shared)).await?;
+            if let Some(store) = &offer.guest.profile.sql {
                 self.connect(&module.name, store).await?;
             }
-            routes.push((module.route.clone(), Arc::new(guest)));
+            modules.push((module.route.clone(), offer));
         }
-        self.front.registry.swap(Generation::new(1, routes));
+        self.front.registry.swap(Generation::new(1, modules)?);
         Ok(())
     }
 
@@ -185,52 +208,12 @@ impl App {
         self.front.draining.store(true, Ordering::Relaxed);
         self.stop.cancel();
         let drained = public.await.unwrap_or(Drained::CutOff);
+        self.front.mcp.end();
         if let Some(otlp) = self.otlp {
             otlp.stop().await;
         }
         self.tasks.close();
         self.tasks.wait().await;
         loaded.unwrap_or(Ok(())).map(|()| drained)
-    }
-
-    /// What is done as long as the host serves.
-    fn keep(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move {
-            // The token's only message is "stop", and then there is nothing left to do.
-            let _ = stop.run_until_cancelled(work).await;
-        });
-    }
-
-    /// The metrics recorder keeps every observation until it is tidied up.
-    fn keep_metrics(&self) {
-        let Some(metrics) = self.metrics.clone() else { return };
-        self.keep(async move {
-            loop {
-                tokio::time::sleep(METRICS_UPKEEP).await;
-                metrics.run_upkeep();
-            }
-        });
-    }
-
-    fn keep_budgets(&self) {
-        let llm = Arc::clone(&self.llm);
-        self.keep(async move { llm.look_after().await });
-    }
-
-    fn announce(&self) {
-        for module in &self.config.modules {
-            tracing::info!(module.name = %module.name, module.route = %module.route, module.source = %module.source.display(),
-                "module `{}` serves {}", module.name, module.route);
-        }
-        if !self.front.identity.is_configured() {
-            tracing::warn!(
-                "no credential can be verified, so every caller is anonymous; set BETTER_AUTH_SECRET, BETTER_AUTH_URL or AUTH_JWKS_URL, or INNKEEPER_DEV=1 to try things out"
-            );
-        } else if self.config.auth.secret.is_none() {
-            tracing::info!(
-                "without BETTER_AUTH_SECRET neither HS256 tokens nor session cookies are accepted: only what public keys or Better Auth's tables vouch for"
-            );
-        }
     }
 }

@@ -1,12 +1,16 @@
 //! One entry into a guest: who is calling, until when, and under which id.
 
 mod deadline;
+pub mod notice;
+pub mod toolbox;
 pub mod trace;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use deadline::{Deadline, Pause};
+pub use notice::Notices;
+pub use toolbox::Toolbox;
 use trace::Trace;
 
 /// A verified caller. Made by the identity broker alone; from there on it is a
@@ -60,4 +64,8 @@ pub struct Call {
     pub deadline: Deadline,
     /// Where its spans belong.
     pub trace: Trace,
+    /// Where its notices go.
+    pub notices: Notices,
+    /// The tools of other modules that it can reach.
+    pub toolbox: Toolbox,
 }

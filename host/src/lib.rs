@@ -14,6 +14,10 @@ pub mod server;
 pub mod admin;
 pub mod front;
 
+pub mod mcp;
+
+pub mod offers;
+
 pub mod dispatch;
 pub mod registry;
 

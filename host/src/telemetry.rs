@@ -77,6 +77,8 @@ where
     // `EnvFilter` would print warnings of its own between the lines.
     let filter =
         filter.and_then(|text| text.parse().ok()).unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    // It tells of every request at `info`, and at `debug` what guests answered.
+    let filter: Targets = filter.with_target("rmcp", LevelFilter::WARN);
     let lines = fmt::layer().with_writer(writer);
     let registry = registry().with(silence()).with(filter);
     match format {

@@ -68,6 +68,26 @@ pub fn token(user: &str) -> String {
     mint(SECRET.as_bytes(), &token).expect("signed")
 }
 
+/// A token with scopes, as an authorization server makes it.
+pub fn scoped(scope: &str, issuer: Option<&str>) -> String {
+    let exp = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("now").as_secs() + 600;
+    let mut claims = serde_json::json!({"sub": "ada", "scope": scope, "exp": exp});
+    if let Some(issuer) = issuer {
+        claims["iss"] = issuer.into();
+    }
+    jsonwebtoken::encode(
+        &jsonwebtoken::Header::default(),
+        &claims,
+        &jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes()),
+    )
+    .expect("signed")
+}
+
+/// A module of the configuration file, at `/name`.
+pub fn module(name: &str, file: &str, rest: &str) -> String {
+    format!("[[module]]\nname = \"{name}\"\nsource = \"{}\"\nroute = \"/{name}\"\n{rest}\n", guest(file).display())
+}
+
 /// The host's own client brings TLS into reqwest, and reqwest's clients then want to
 /// know whose, for plain HTTP too. The second time it does nothing.
 fn provide_tls() {
@@ -75,6 +95,7 @@ fn provide_tls() {
 }
 
 /// A client for tests that ask somebody else than a test host.
+#[allow(dead_code, reason = "for the tests beside what others wrote")]
 pub fn http_client() -> reqwest::Client {
     provide_tls();
     reqwest::Client::new()

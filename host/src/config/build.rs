@@ -3,6 +3,7 @@
 mod auth;
 mod database;
 mod llm;
+mod mcp;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,9 @@ use std::path::{Path, PathBuf};
 use super::limits::{MEMORY_CEILING, parse_bytes, parse_duration};
 use super::problems::nearest;
 use super::raw::{RawFile, RawGrants, RawLimits, RawModule, RawNamedSql, RawSqlGrant};
-use super::{AccountsGrant, Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, SqlGrant};
+use super::{
+    AccountsGrant, Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, SqlGrant, ToolGrant, toolbox,
+};
 
 /// The default module when nothing else is named: where the image has it.
 const DEFAULT_MODULE: &str = "modules/todo.wasm";
@@ -30,6 +33,7 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         auth,
         cors,
         llm,
+        mcp,
         modules,
     } = raw;
     let dev = flag(env, "INNKEEPER_DEV", &mut problems).unwrap_or(false);
@@ -59,6 +63,7 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         otlp: super::otlp::build(env, &mut problems),
         cors_origins: auth::origins(cors, env, &mut problems),
         llm,
+        mcp: mcp::build(mcp, env, &mut problems),
         modules,
     };
     problems.into_result(config)
@@ -99,7 +104,12 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 69] = [
+const KEYS: [&str; 74] = [
+    "toolbox",
+    "mcp",
+    "public_url",
+    "hosts",
+    "require_auth",
     "listen",
     "admin_listen",
     "cache_dir",
@@ -235,20 +245,28 @@ fn default_cache_dir(env: &Env) -> PathBuf {
 fn build_modules(raw: Vec<RawModule>, flags: &Flags, env: &Env, problems: &mut Problems) -> Vec<ModuleConfig> {
     let named = flags.module.as_deref().or(env.get("INNKEEPER_MODULE"));
     let mut modules: Vec<ModuleConfig> = Vec::new();
+    // A module that speaks no HTTP has no route: which ones do is known when they are
+    // loaded, so that only what is written can clash here.
+    let mut is_written: Vec<bool> = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
+        let is_routed = raw.route.is_some();
         let module = build_module(index, raw, problems);
         if modules.iter().any(|other| other.name == module.name) {
             problems.push(format!("module.{}", module.name), "two modules have this name", "rename one of them");
         }
-        if let Some(other) = modules.iter().find(|other| other.route == module.route) {
+        let mut others = modules.iter().zip(&is_written).filter(|(_, written)| **written && is_routed);
+        if let Some((other, _)) = others.find(|(other, _)| other.route == module.route) {
             let what = format!("`{}` has the route `{}` too", other.name, module.route);
             problems.push(format!("module.{}.route", module.name), what, "give each module a prefix of its own");
         }
+        is_written.push(is_routed);
         modules.push(module);
     }
-    let default = modules.iter_mut().find(|module| module.route == "/");
-    match (named, default) {
-        // The variable swaps the default module: the one at the root.
+    // The variable swaps the default module: the one at the root, best by its own word.
+    let root = |module: &ModuleConfig| module.route == "/";
+    let default = modules.iter().zip(&is_written).position(|(module, written)| *written && root(module));
+    let default = default.or_else(|| modules.iter().position(root));
+    match (named, default.and_then(|at| modules.get_mut(at))) {
         (Some(source), Some(default)) => default.source = source.into(),
         (Some(source), None) => modules.push(default_module(source)),
         (None, _) => {}
@@ -273,13 +291,14 @@ fn default_module(source: &str) -> ModuleConfig {
             sql: Some(SqlGrant::default()),
             accounts: AccountsGrant::Granted,
             llm: Some(vec![llm::DEFAULT_ALIAS.to_owned()]),
+            toolbox: Some(vec![ToolGrant::All]),
         },
         limits: ModuleLimits::default(),
         config: [].into(),
     }
 }
 
-fn valid_name(name: &str) -> bool {
+pub(super) fn valid_name(name: &str) -> bool {
     name.len() <= 31
         && name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
@@ -314,21 +333,22 @@ fn build_module(index: usize, raw: RawModule, problems: &mut Problems) -> Module
 }
 
 fn build_grants(key: &str, raw: RawGrants, problems: &mut Problems) -> Grants {
-    let RawGrants { sql, accounts, llm } = raw;
+    let RawGrants { sql, accounts, llm, toolbox } = raw;
+    let toolbox = toolbox.map(|named| toolbox::build(&format!("{key}.toolbox"), &named, problems));
     let accounts = match accounts {
         None => AccountsGrant::None,
         Some(false) => AccountsGrant::Withheld,
         Some(true) => AccountsGrant::Granted,
     };
     let (database, free) = match sql {
-        None => return Grants { accounts, sql: None, llm },
+        None => return Grants { accounts, sql: None, llm, toolbox },
         Some(RawSqlGrant::Declared(database)) => (database, false),
         Some(RawSqlGrant::Named(RawNamedSql { database, free })) => (database, free),
     };
     if database != "main" {
         problems.push(format!("{key}.sql"), "no such database", "write sql = \"main\": there is one database");
     }
-    Grants { sql: Some(SqlGrant { free }), accounts, llm }
+    Grants { sql: Some(SqlGrant { free }), accounts, llm, toolbox }
 }
 
 fn build_limits(key: &str, raw: RawLimits, problems: &mut Problems) -> ModuleLimits {

@@ -55,6 +55,9 @@ impl Default for ModuleLimits {
     }
 }
 
+/// Bytes of one body. Todos and chat messages are a few kilobytes.
+pub const BODY_BYTES: usize = 1 << 20;
+
 /// The largest `memory` a module may ask for: what one slot of the pool holds.
 pub const MEMORY_CEILING: usize = 256 << 20;
 

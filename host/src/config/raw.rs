@@ -25,6 +25,8 @@ pub(super) struct RawFile {
     pub(super) cors: RawCors,
     #[serde(default)]
     pub(super) llm: RawLlm,
+    #[serde(default)]
+    pub(super) mcp: RawMcp,
     #[serde(default, rename = "module")]
     pub(super) modules: Vec<RawModule>,
 }
@@ -54,6 +56,13 @@ pub(super) struct RawCors {
 }
 
 #[derive(Debug, Default, Deserialize)]
+pub(super) struct RawMcp {
+    pub(super) public_url: Option<String>,
+    pub(super) hosts: Option<Vec<String>>,
+    pub(super) require_auth: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct RawModule {
     pub(super) name: Option<String>,
     pub(super) source: Option<String>,
@@ -71,6 +80,7 @@ pub(super) struct RawGrants {
     pub(super) sql: Option<RawSqlGrant>,
     pub(super) accounts: Option<bool>,
     pub(super) llm: Option<Vec<String>>,
+    pub(super) toolbox: Option<Vec<String>>,
 }
 
 /// `"main"`, or `{ database = "main", free = true }`.
