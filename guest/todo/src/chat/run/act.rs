@@ -94,6 +94,8 @@ impl Run {
                 eprintln!("the tool {} met the database: {error}", tool.name);
                 Ok(Err(BROKEN.to_owned()))
             }
+            // None of these asks, and here nobody could be asked.
+            Err(ToolFailure::Asks(_)) => Ok(Err(BROKEN.to_owned())),
             Err(ToolFailure::Broken(why)) => {
                 eprintln!("the tool {} failed: {why}", tool.name);
                 Ok(Err(BROKEN.to_owned()))
