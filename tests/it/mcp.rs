@@ -1,7 +1,7 @@
 //! The Model Context Protocol, spoken by hand: every byte of a request is a test's.
 
 mod authorization;
-mod client;
+pub mod client;
 mod guests;
 mod ladder;
 mod legacy;
