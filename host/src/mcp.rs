@@ -146,16 +146,21 @@ impl Mcp {
             return Ok(answer);
         }
         let standing = *request.method() == Method::GET;
+        let ending = *request.method() == Method::DELETE;
         let Asked { id, caller, client, trace, generation } = asked;
         let room = Arc::new(Room::of(&self.room));
         let taken = Arc::clone(&room);
         let asking = Asking { id, caller, client, trace, generation, room, changes: Mutex::new(changes) };
         request.extensions_mut().insert(Asker::new(asking));
         let handled = self.service.handle(request.map(Full::new));
-        let response = match begun {
+        let mut response = match begun {
             Some(id) => BEGUN.scope(id, handled).await,
             None => handled.await,
         };
+        // The library says "accepted", and clients wonder whether it was done.
+        if ending && response.status() == StatusCode::ACCEPTED {
+            *response.status_mut() = StatusCode::NO_CONTENT;
+        }
         // Streams that nothing ends but the client end when the host is to stop.
         let closing = standing.then(|| self.shared.closing.clone());
         answer::finish(response, closing, (slot, taken, held)).await

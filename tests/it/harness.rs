@@ -95,6 +95,7 @@ fn provide_tls() {
 }
 
 /// A client for tests that ask somebody else than a test host.
+#[allow(dead_code, reason = "for the tests beside what others wrote")]
 pub fn http_client() -> reqwest::Client {
     provide_tls();
     reqwest::Client::new()

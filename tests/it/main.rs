@@ -18,6 +18,7 @@ mod llm;
 mod load;
 mod logs;
 mod mcp;
+mod modules;
 mod plugins;
 mod sql;
 mod stopping;

@@ -7,6 +7,7 @@ mod ladder;
 mod legacy;
 mod load;
 mod replicas;
+mod rest;
 mod rounds;
 mod stdio;
 mod streams;

@@ -30,10 +30,11 @@ const LAYERS: [(&str, u8); 20] = [
 const BROKER_HOST: u8 = 3;
 
 /// Arrows between siblings, each with its reason.
-const SIBLINGS: [(&str, &str, &str); 3] = [
+const SIBLINGS: [(&str, &str, &str); 4] = [
     ("app", "server", "the composition root runs the server"),
     ("admin", "front", "it reports on the state that the front holds"),
     ("instance", "engine", "a budget is counted in the engine's ticks"),
+    ("call", "bindings", "a call carries the way to other modules' tools, which speaks of them in wit's words"),
 ];
 
 /// Names of outside crates and of the process, and the files that may know them.
@@ -50,6 +51,7 @@ const NAMES: [(&str, &[&str]); 11] = [
             "broker::llm::host",
             "broker::notify::host",
             "broker::sql::host",
+            "broker::toolbox::host",
         ],
     ),
     ("hyper::", &["server"]),

@@ -124,10 +124,10 @@ pub async fn load(
     };
     let settings = || config.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let mut profile = Profile::new(&config.name, config.limits.clone(), settings(), sql.map(Arc::new));
+    profile.toolbox.clone_from(&config.grants.toolbox);
     if let Some(Shared { identity, llm }) = shared {
         let granted = config.grants.accounts == AccountsGrant::Granted;
         profile.identity = granted.then(|| Arc::clone(identity));
-        profile.toolbox.clone_from(&config.grants.toolbox);
         profile.llm = config.grants.llm.as_ref().map(|aliases| llm::Access::new(llm, &config.name, aliases));
     }
     let guest = Guest::new(profile, pre, digest).map_err(|error| refused(Why::Exports(error.into())))?;
