@@ -93,6 +93,7 @@ pub fn complete(
         }
         // Whoever may not see anything has nothing to choose from.
         Ending::Refused(_) => Ok(wit::Suggestions { values: Vec::new(), total: Some(0), has_more: false }),
+        Ending::Busy => Err(wire::busy()),
         Ending::Asks(_) => Err(wire::broken("a completion cannot ask")),
     }
 }

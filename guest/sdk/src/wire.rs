@@ -7,13 +7,12 @@ use crate::bindings::innkeeper::backend::types as wit;
 use crate::context::{Answers, Context, Failure, Question};
 use crate::{Caller, sql};
 
-/// A database that may answer the next time.
-const BUSY: &str = "The database is busy. Try again in a moment.";
-
 /// How a call ended that the guest is not to blame for.
 pub(crate) enum Ending<T> {
     Complete(T),
     Refused(String),
+    /// The database may answer the next time.
+    Busy,
     Asks(wit::InputRequired),
 }
 
@@ -47,7 +46,7 @@ pub(crate) fn settle<T>(context: &Context, result: Result<T, Failure>) -> Result
         Err(Failure::Asks(question)) => asks(&context.answers, *question).map(Ending::Asks),
         Err(Failure::Database(error)) if error.is_transient() => {
             eprintln!("the database did not answer: {error}");
-            Ok(Ending::Refused(BUSY.to_owned()))
+            Ok(Ending::Busy)
         }
         Err(Failure::Database(error)) => Err(failed(&error)),
         Err(Failure::Broken(why)) => Err(broken(&why)),
@@ -72,6 +71,11 @@ fn failed(error: &sql::Error) -> wit::Error {
 pub(crate) fn broken(why: &str) -> wit::Error {
     eprintln!("{why}");
     wit::Error::Internal("the guest failed".to_owned())
+}
+
+/// Nobody is to blame, and there is nothing to correct.
+pub(crate) fn busy() -> wit::Error {
+    wit::Error::Internal("the database is busy".to_owned())
 }
 
 /// How something is called and described.

@@ -165,6 +165,27 @@ mod tests {
         }
     }
 
+    /// Whatever a model writes, and whatever day it counts from.
+    #[test]
+    fn no_three_words_panic() {
+        const WORDS: [&str; 34] = [
+            "in", "next", "last", "this", "end", "start", "of", "ago", "from", "now", "a", "an", "0", "-1", "31", "366",
+            "9999", "0000", "twelve", "day", "days", "weeks", "month", "months", "years", "hours", "friday", "feb",
+            "2/30/9999", "9999-12-31", "25:61", "8pm", "-", "é",
+        ];
+        let days = ["2028-02-29", "9999-12-31", "-009999-01-01"].map(|day| day.parse::<Date>().expect("a date"));
+        for first in WORDS {
+            for second in WORDS {
+                for third in WORDS {
+                    for day in days {
+                        date(&format!("{first} {second} {third}"), day);
+                        date(&format!("{first}{second} {third}"), day);
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn the_end_of_a_month_knows_leap_years_and_the_calendar_its_end() {
         let end = |from: &str| date("end of month", from.parse().expect("a date")).expect("a date").to_string();

@@ -91,6 +91,7 @@ pub fn get(
             Ok(wit::Outcome::Complete(wit::Rendered { description: None, messages }))
         }
         Ending::Refused(why) => Err(types::Error::InvalidParams(why)),
+        Ending::Busy => Err(wire::busy()),
         Ending::Asks(required) => Ok(wit::Outcome::InputRequired(required)),
     }
 }

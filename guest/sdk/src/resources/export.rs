@@ -88,6 +88,7 @@ pub fn list(
     let Page { entries, next } = match wire::settle(&context, more(&context, cursor.as_deref()))? {
         Ending::Complete(page) => page,
         Ending::Refused(why) => return Err(types::Error::InvalidParams(why)),
+        Ending::Busy => return Err(wire::busy()),
         Ending::Asks(_) => return Err(wire::broken("a list cannot ask")),
     };
     // What everybody has is on the first page.
@@ -126,6 +127,7 @@ pub fn read(
             }
             Ending::Complete(None) => {}
             Ending::Refused(why) => return Err(types::Error::InvalidParams(why)),
+            Ending::Busy => return Err(wire::busy()),
             Ending::Asks(required) => return Ok(wit::Outcome::InputRequired(required)),
         }
     }

@@ -24,6 +24,9 @@ pub use types::{CallContext, Resumption};
 
 use bindings::exports::innkeeper::backend::tools as wit;
 
+/// What a model reads that may try again.
+const BUSY: &str = "The database is busy. Try again in a moment.";
+
 /// Offers tools to everybody who can call them: `tools! { [ADD, LIST] }`.
 ///
 /// `tools! { [ADD, LIST], ignore: ["user_id"] }` takes arguments of these names
@@ -95,6 +98,7 @@ pub fn call(
     match wire::settle(&context, tool.call(&context, arguments))? {
         Ending::Complete(Output { json }) => Ok(complete(json.clone(), Some(json), false)),
         Ending::Refused(why) => Ok(complete(why, None, true)),
+        Ending::Busy => Ok(complete(BUSY.to_owned(), None, true)),
         Ending::Asks(required) => Ok(wit::Outcome::InputRequired(required)),
     }
 }
