@@ -46,6 +46,7 @@ impl Generation {
             .map(|(prefix, offer)| (prefix.clone(), Arc::clone(&offer.guest)))
             .collect();
         routes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        check_routes(&routes)?;
         let catalogue = Catalogue::new(modules.into_iter().map(|(_, offer)| offer).collect())?;
         toolbox::check(&catalogue)?;
         Ok(Self { id, routes, catalogue })
@@ -60,6 +61,18 @@ impl Generation {
     pub fn route(&self, guest: &Arc<Guest>) -> Option<&str> {
         self.routes.iter().find(|(_, other)| Arc::ptr_eq(other, guest)).map(|(prefix, _)| prefix.as_str())
     }
+}
+
+/// Whether every module that speaks HTTP has a prefix of its own.
+fn check_routes(routes: &[(String, Arc<Guest>)]) -> Result<(), Refused> {
+    for (at, (prefix, guest)) in routes.iter().enumerate() {
+        let same = routes.iter().take(at).find(|(other, _)| other == prefix);
+        if let Some((_, owner)) = same {
+            let (prefix, owner) = (prefix.clone(), owner.profile.name.to_string());
+            return Err(Refused { module: guest.profile.name.to_string(), why: load::Why::Route { prefix, owner } });
+        }
+    }
+    Ok(())
 }
 
 /// The current generation; none while the first one is being loaded.

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{As, HostProcess, Setup, guest, module};
+use crate::harness::{As, Database, HostProcess, Setup, TestDatabase, guest, module};
 use crate::mcp::client::{call, text, tool};
 
 /// Four modules: one at the root with a database, two of one component, one without a
@@ -87,6 +87,19 @@ async fn names_that_clash_are_qualified_everywhere() {
         host.get("/api/tools/openapi.json").send().await.expect("an answer").json().await.expect("JSON");
     assert!(document["paths"]["/api/tools/first.whoami"].is_object());
     assert!(document["paths"]["/api/tools/whoami"].is_null());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_speaks_no_http_needs_no_route() {
+    let with =
+        |name: &str, file: &str| format!("[[module]]\nname = \"{name}\"\nsource = \"{}\"\n", guest(file).display());
+    let host = Setup::modules(&[with("probe", "probe"), with("hello", "hello")].concat()).start().await;
+    assert_eq!(host.get("/").send().await.expect("an answer").status(), 200);
+    assert_eq!(text(&tool(&host, "whoami", json!({})).await.1), "nobody");
+    let two = [with("one", "hello"), with("two", "hello")].concat();
+    let database = TestDatabase::create(Database::Sqlite).await;
+    let refused = Setup::modules(&two).start_with(database).await.err().expect("a refusal").to_string();
+    assert!(refused.contains("module `two`: its route `/` is that of `one` too"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

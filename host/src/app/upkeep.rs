@@ -35,11 +35,14 @@ impl App {
     }
 
     pub(super) fn announce(&self) {
-        for module in &self.config.modules {
-            tracing::info!(module.name = %module.name, module.route = %module.route, module.source = %module.source.display(),
-                "module `{}` serves {}", module.name, module.route);
+        let generation = self.front.registry.current();
+        let guests = generation.iter().flat_map(|generation| generation.guests().map(|guest| generation.route(guest)));
+        for (module, route) in self.config.modules.iter().zip(guests) {
+            let what = route.unwrap_or("what it offers beside HTTP");
+            tracing::info!(module.name = %module.name, module.route = route, module.source = %module.source.display(),
+                "module `{}` serves {what}", module.name);
         }
-        let offers = self.front.registry.current().is_some_and(|generation| !generation.catalogue.is_empty());
+        let offers = generation.is_some_and(|generation| !generation.catalogue.is_empty());
         if offers && self.config.auth.secret.is_none() {
             tracing::info!(
                 "without BETTER_AUTH_SECRET what MCP clients keep for this process is sealed with a key of its own: replicas do not take each other's"

@@ -245,20 +245,28 @@ fn default_cache_dir(env: &Env) -> PathBuf {
 fn build_modules(raw: Vec<RawModule>, flags: &Flags, env: &Env, problems: &mut Problems) -> Vec<ModuleConfig> {
     let named = flags.module.as_deref().or(env.get("INNKEEPER_MODULE"));
     let mut modules: Vec<ModuleConfig> = Vec::new();
+    // A module that speaks no HTTP has no route: which ones do is known when they are
+    // loaded, so that only what is written can clash here.
+    let mut is_written: Vec<bool> = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
+        let is_routed = raw.route.is_some();
         let module = build_module(index, raw, problems);
         if modules.iter().any(|other| other.name == module.name) {
             problems.push(format!("module.{}", module.name), "two modules have this name", "rename one of them");
         }
-        if let Some(other) = modules.iter().find(|other| other.route == module.route) {
+        let mut others = modules.iter().zip(&is_written).filter(|(_, written)| **written && is_routed);
+        if let Some((other, _)) = others.find(|(other, _)| other.route == module.route) {
             let what = format!("`{}` has the route `{}` too", other.name, module.route);
             problems.push(format!("module.{}.route", module.name), what, "give each module a prefix of its own");
         }
+        is_written.push(is_routed);
         modules.push(module);
     }
-    let default = modules.iter_mut().find(|module| module.route == "/");
-    match (named, default) {
-        // The variable swaps the default module: the one at the root.
+    // The variable swaps the default module: the one at the root, best by its own word.
+    let root = |module: &ModuleConfig| module.route == "/";
+    let default = modules.iter().zip(&is_written).position(|(module, written)| *written && root(module));
+    let default = default.or_else(|| modules.iter().position(root));
+    match (named, default.and_then(|at| modules.get_mut(at))) {
         (Some(source), Some(default)) => default.source = source.into(),
         (Some(source), None) => modules.push(default_module(source)),
         (None, _) => {}

@@ -62,10 +62,35 @@ fn every_mistake_is_told_at_once_with_its_key_and_a_hint() {
 #[test]
 fn two_modules_share_neither_name_nor_route() {
     refused(
-        "[[module]]\nname=\"a\"\nsource=\"a.wasm\"\n[[module]]\nname=\"a\"\nsource=\"b.wasm\"",
+        "[[module]]\nname=\"a\"\nsource=\"a.wasm\"\nroute=\"/\"\n[[module]]\nname=\"a\"\nsource=\"b.wasm\"\nroute=\"/\"",
         &[],
         &["two modules have this name", "`a` has the route `/` too"],
     );
+}
+
+#[test]
+fn a_route_that_is_not_written_clashes_with_none_and_the_written_root_is_the_default() {
+    let file =
+        "[[module]]\nname=\"tools\"\nsource=\"a.wasm\"\n[[module]]\nname=\"todo\"\nsource=\"b.wasm\"\nroute=\"/\"";
+    let config = load(file, &[("INNKEEPER_MODULE", "c.wasm")]).expect("valid");
+    let sources: Vec<_> = config.modules.iter().map(|module| module.source.display().to_string()).collect();
+    assert_eq!(sources, ["a.wasm", "c.wasm"]);
+}
+
+#[test]
+fn tools_of_other_modules_are_granted_by_their_names() {
+    let grant = |toolbox: &str| {
+        let file = format!("[[module]]\nname=\"a\"\nsource=\"a.wasm\"\ngrants = {{ toolbox = {toolbox} }}");
+        load(&file, &[]).map(|config| config.modules[0].grants.toolbox.clone())
+    };
+    assert_eq!(grant("[]").expect("valid"), Some(Vec::new()));
+    assert_eq!(grant("[\"b\", \"c.d\", \"*\"]").expect("valid").map(|all| all.len()), Some(3));
+    let problems = grant("[\"B\", \"c.\"]").expect_err("refused").to_string();
+    assert!(
+        problems.contains("module[0].grants.toolbox: `B` names no tools") && problems.contains("`c.`"),
+        "{problems}"
+    );
+    assert_eq!(load("", &[]).expect("valid").modules[0].grants.toolbox.as_ref().map(Vec::len), Some(1));
 }
 
 #[test]

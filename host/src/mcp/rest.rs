@@ -7,7 +7,7 @@ mod document;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -56,32 +56,28 @@ impl Mcp {
         asked: Asked,
         held: H,
     ) -> Result<Response<Body>, Fault> {
+        if self.require_auth && asked.caller.is_none() {
+            return Err(caller(Code::Unauthorized, "Not authenticated"));
+        }
         let path = request.uri().path();
         let read = matches!(*request.method(), Method::GET | Method::HEAD);
         let room = Room::of(&self.room);
         let answer = match path {
-            PATH if read => to_json(&document::list(&asked.generation.catalogue))?,
-            DOCUMENT | USUAL if read => to_json(&document::openapi(&asked.generation.catalogue))?,
+            PATH if read => document(&document::list(&asked.generation.catalogue), &room)?,
+            DOCUMENT | USUAL if read => document(&document::openapi(&asked.generation.catalogue), &room)?,
             _ => {
                 let tool = named(path, &asked.generation);
                 let tool = tool.ok_or_else(|| caller(Code::NotFound, "There is no such tool"))?;
                 if *request.method() != Method::POST {
                     return Err(caller(Code::MethodNotAllowed, "Method Not Allowed"));
                 }
-                if self.require_auth && asked.caller.is_none() {
-                    return Err(caller(Code::Unauthorized, "Not authenticated"));
-                }
                 super::scopes(&tool.item.scopes, asked.caller.as_ref(), None)?;
                 let arguments = arguments(request.headers(), request.body())?;
                 self.called(tool, arguments, &asked, &room).await?
             }
         };
-        if !room.take(answer.len()) {
-            return Err(Failed::Busy.into());
-        }
         let mut response = Response::new(Full::new(answer).boxed());
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        *response.status_mut() = StatusCode::OK;
         finish(response, None, (room, held)).await
     }
 
@@ -158,6 +154,11 @@ fn asks(questions: &[InputRequest]) -> Fault {
     let questions = ask::requests(questions).ok().and_then(|asked| serde_json::to_value(asked).ok());
     let public = "The tool has to ask the user, which takes a client of the Model Context Protocol";
     caller(Code::Conflict, public).beside("inputRequests", questions.unwrap_or_else(|| json!({})))
+}
+
+fn document(document: &Value, room: &Room) -> Result<Bytes, Fault> {
+    let answer = to_json(document)?;
+    if room.take(answer.len()) { Ok(answer) } else { Err(Failed::Busy.into()) }
 }
 
 fn to_json(value: &impl Serialize) -> Result<Bytes, Fault> {

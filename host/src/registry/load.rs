@@ -72,6 +72,14 @@ pub enum Why {
     /// It exports an interface of ours in another form.
     #[error("exports something that is not what this host calls")]
     Exports(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Another module answers there.
+    #[error("its route `{prefix}` is that of `{owner}` too; give one of them another `route`")]
+    Route {
+        /// The prefix of both.
+        prefix: String,
+        /// Who was first.
+        owner: String,
+    },
     /// It was granted tools that there are not.
     #[error("its grant `toolbox` is refused: {0}; correct the grant, or the modules")]
     Toolbox(String),

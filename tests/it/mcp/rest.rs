@@ -94,6 +94,7 @@ async fn scopes_and_credentials_are_asked_for() {
     assert_eq!(refused.headers()["www-authenticate"], "Bearer error=\"insufficient_scope\", scope=\"probe:write\"");
     let closed = Setup::modules(&module("probe", "probe", "")).env("INNKEEPER_MCP_REQUIRE_AUTH", "1").start().await;
     assert_eq!(rest(&closed, "whoami", json!({})).await, (401, detail("Not authenticated")));
+    assert_eq!(told(closed.get("/api/tools")).await.0, 401);
     assert_eq!(told(closed.post("/api/tools/whoami", &json!({})).by("bob")).await.0, 200);
 }
 
