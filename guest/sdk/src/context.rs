@@ -58,6 +58,8 @@ pub(crate) type Answers = BTreeMap<String, Option<Value>>;
 pub struct Context {
     pub(crate) caller: Option<Caller>,
     pub(crate) can_ask: bool,
+    /// Whether somebody hears of questions: the user, or a program that cannot answer.
+    pub(crate) is_heard: bool,
     pub(crate) answers: Answers,
     pub(crate) guard: Vec<Call>,
 }
@@ -79,7 +81,7 @@ impl Context {
     /// The same, with a user who can be asked: for tests.
     #[must_use]
     pub fn askable(self) -> Self {
-        Self { can_ask: true, ..self }
+        Self { can_ask: true, is_heard: true, ..self }
     }
 
     /// The same, with the answer to a question, or with none where the user did not
@@ -104,9 +106,8 @@ impl Context {
         Ok(&caller.subject)
     }
 
-    /// Whether there is a user who can be asked: not for a model that calls a tool of
-    /// its chat, nor for a REST client, nor for a client of the protocol that has no
-    /// forms.
+    /// Whether there is a user who can be asked: not in a model's chat, nor over plain
+    /// HTTP, nor by a client of the protocol that has no forms.
     pub fn can_ask(&self) -> bool {
         self.can_ask
     }
@@ -120,8 +121,8 @@ impl Context {
     /// question is asked once the first has its answer.
     ///
     /// Where nobody can be asked, the call is refused with the question in it, so that
-    /// a model can ask it in its own words: whatever is asked for should be an argument
-    /// as well, which may be left out.
+    /// a model can ask it in its own words; over plain HTTP the form is the answer. So
+    /// whatever is asked for should be an argument as well, which may be left out.
     ///
     /// # Errors
     /// Not answered yet, or the user did not want to say. Pass it on by `?`.
@@ -140,7 +141,7 @@ impl Context {
         message: &str,
     ) -> Result<Option<T>, Failure> {
         let Some(answer) = self.answers.get(key) else {
-            if !self.can_ask {
+            if !self.is_heard {
                 return Err(Failure::Refused(format!("The user has to be asked first: {message}")));
             }
             let (key, message) = (key.to_owned(), message.to_owned());

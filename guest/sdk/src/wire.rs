@@ -7,6 +7,9 @@ use crate::bindings::innkeeper::backend::types as wit;
 use crate::context::{Answers, Context, Failure, Question};
 use crate::{Caller, sql};
 
+/// The version of the protocol for calls over plain HTTP.
+const REST: &str = "rest";
+
 /// How a call ended that the guest is not to blame for.
 pub(crate) enum Ending<T> {
     Complete(T),
@@ -20,7 +23,9 @@ pub(crate) enum Ending<T> {
 pub(crate) fn context(ctx: &wit::CallContext, resume: Option<wit::Resumption>) -> Result<Context, wit::Error> {
     let context = Context { caller: Caller::current(), ..Context::default() };
     let can_ask = ctx.features.contains(wit::ClientFeatures::ELICIT_FORM);
-    Ok(Context { can_ask, answers: resume.map(answers).transpose()?.unwrap_or_default(), ..context })
+    // The host tells a client of plain HTTP what is asked, which others could not read.
+    let is_heard = can_ask || ctx.protocol_version == REST;
+    Ok(Context { can_ask, is_heard, answers: resume.map(answers).transpose()?.unwrap_or_default(), ..context })
 }
 
 /// The answers of this round and, out of the state, of all before.
