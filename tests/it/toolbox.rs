@@ -140,6 +140,27 @@ async fn as_many_as_its_own_module_allows_run_at_once() {
     assert!((slept(&one) && other == busy) || (slept(&other) && one == busy), "{one} {other}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_runs_so_many_calls_inside_of_calls_and_keeps_its_places_for_requests() {
+    // 64 requests at once, and 16 calls inside of them.
+    let host = pair("", "").await;
+    let sleep = json!({"tool": "sleep", "arguments": {"ms": 1_500}});
+    let all = futures_util::future::join_all((0..40).map(|_| ask(&host, None, sleep.clone())));
+    let other = async {
+        while host.running().await < 32 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // No call inside of another, so nothing that there is too little of.
+        host.post("/api/tools/whoami", &json!({})).send().await.expect("an answer").status().as_u16()
+    };
+    let (all, other) = tokio::join!(all, other);
+    let busy = unavailable("sleep", "it has too much to do, try again later");
+    let slept = all.iter().filter(|told| told["text"] == "slept").count();
+    let refused = all.iter().filter(|told| **told == busy).count();
+    // A slow machine sends the last of them when the first have slept.
+    assert!(slept >= 16 && refused > 0 && slept + refused == 40 && other == 200, "{slept} {refused} {other}");
+}
+
 /// Modules that call each other: `a` the tool of `b`, `b` that of `c`, and so on.
 fn row(names: &[&str], last: &str) -> String {
     let next = |at: usize| names.get(at + 1).map_or(last.to_owned(), |next| format!("{next}.chain"));

@@ -73,10 +73,8 @@ impl Score {
     fn read(text: &str) -> Option<Self> {
         let (_, summary) = text.split_once("=== SUMMARY ===")?;
         let (scenarios, rest) = summary.split_once("\nTotal:")?;
-        let unscored: Vec<&str> = rest
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix(['✓', '✗'])?.trim().split_whitespace().next())
-            .collect();
+        let unscored: Vec<&str> =
+            rest.lines().filter_map(|line| line.trim().strip_prefix(['✓', '✗'])?.split_whitespace().next()).collect();
         let mut score = Self::default();
         for line in scenarios.lines() {
             let Some((name, counts)) = line.trim().strip_prefix(['✓', '✗']).and_then(|line| line.split_once(": "))
