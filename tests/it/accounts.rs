@@ -293,8 +293,7 @@ async fn users_and_sessions_are_there_after_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_accounts_are_off_there_are_no_such_routes() {
-    let withheld =
-        "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = { sql = \"main\", accounts = false, llm = [] }\n";
+    let withheld = "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = { sql = \"main\", accounts = false, llm = [], toolbox = [] }\n";
     for setup in
         [Setup::guest("todo"), local().env("AUTH_LOCAL", "0").env("INNKEEPER_DEV", "1"), local().file(withheld)]
     {
@@ -320,7 +319,7 @@ async fn where_accounts_are_off_there_are_no_such_routes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_was_not_granted_accounts_is_refused_with_the_line_that_grants_them() {
     let file = format!(
-        "[[module]]\nname = \"stranger\"\nsource = {:?}\nroute = \"/x\"\ngrants = {{ sql = \"main\", llm = [] }}\n",
+        "[[module]]\nname = \"stranger\"\nsource = {:?}\nroute = \"/x\"\ngrants = {{ sql = \"main\", llm = [], toolbox = [] }}\n",
         guest("todo")
     );
     let database = TestDatabase::create(Database::Sqlite).await;
@@ -332,7 +331,7 @@ async fn a_module_that_was_not_granted_accounts_is_refused_with_the_line_that_gr
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_chooses_the_statuses_issuer_and_audience() {
-    let file = "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = { sql = \"main\", accounts = true, llm = [] }\n\
+    let file = "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = { sql = \"main\", accounts = true, llm = [], toolbox = [] }\n\
                 [module.config]\nregister_status = \"200\"\nduplicate_status = \"409\"\n";
     let setup = local().file(file).env("AUTH_ISSUER", "https://id.example,https://other.example");
     let host = setup.env("AUTH_AUDIENCE", "todo").start().await;

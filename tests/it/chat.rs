@@ -23,7 +23,7 @@ fn setup(model: &OpenAi, database: Database) -> Setup {
 fn configured(model: &OpenAi, database: Database, config: &str) -> Setup {
     let file = format!(
         "[[module]]\nname = \"todo\"\nsource = \"replaced\"\n\
-         grants = {{ sql = \"main\", accounts = false, llm = [\"default\"] }}\n[module.config]\n{config}\n"
+         grants = {{ sql = \"main\", accounts = false, llm = [\"default\"], toolbox = [] }}\n[module.config]\n{config}\n"
     );
     let setup = Setup::guest("todo").file(&file).on(database);
     setup.env("OPENAI_BASE_URL", &model.url()).env("OPENAI_API_KEY", KEY)

@@ -3,7 +3,7 @@
 //!
 //! A tool is a function and the struct that it takes. The JSON Schema comes from
 //! the struct, arguments are checked against it before the function runs, and
-//! what the function gives is JSON:
+//! what the function gives is JSON, with a schema of its own:
 //!
 //! ```ignore
 //! #[derive(Deserialize, JsonSchema)]
@@ -13,27 +13,36 @@
 //!     name: String,
 //! }
 //!
+//! #[derive(Serialize, JsonSchema)]
+//! struct Greeting {
+//!     greeting: String,
+//! }
+//!
 //! const GREET: Tool = tool!("greet", "Say hello to somebody.", greet).read_only();
 //!
-//! fn greet(_: &Context, Greet { name }: Greet) -> Outcome {
-//!     Output::json(&json!({ "greeting": format!("Hello, {name}!") }))
+//! fn greet(_: &Context, Greet { name }: Greet) -> Result<Greeting, Failure> {
+//!     Ok(Greeting { greeting: format!("Hello, {name}!") })
 //! }
 //!
 //! tools! { [GREET] }
 //! ```
+//!
+//! What a tool needs to know of the user, it asks for ([`Context::ask`]).
 
 mod export;
 
-use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::sql::{self, Call, Rows};
-use crate::{Caller, llm};
+use crate::llm;
+use crate::shape;
+
+pub use crate::context::{Context, Failure, Question};
 
 #[doc(hidden)]
-pub use export::{Called, Guest, Listed, bindings, call, list};
+pub use export::{CallContext, Called, Guest, Listed, Resumption, bindings, call, list};
 
 /// One tool. Make it with [`tool!`](crate::tool).
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +59,12 @@ pub struct Tool {
     pub is_destructive: bool,
     /// Whether doing it twice is doing it once.
     pub is_idempotent: bool,
+    /// Whether it reaches what nobody here controls, such as the web.
+    pub is_open_world: bool,
+    /// OAuth scopes without which the host does not let a caller in.
+    pub scopes: &'static [&'static str],
     schema: fn() -> Value,
+    output_schema: fn() -> Option<Value>,
     run: fn(&Context, Value) -> Outcome,
 }
 
@@ -74,73 +88,36 @@ impl Output {
     }
 }
 
-/// Why there is no result.
-#[derive(Clone, Debug)]
-pub enum Failure {
-    /// The arguments do not fit, or what they name is not there. Whoever called
-    /// reads the sentence.
-    Refused(String),
-    /// The database did not do it.
-    Database(sql::Error),
-    /// A mistake of the guest; for the log.
-    Broken(String),
-}
+/// What the function of a tool can give: a struct, whose JSON Schema clients are
+/// told, or an [`Output`], of which they are told nothing.
+pub trait Gives {
+    /// The JSON Schema, where there is one.
+    fn schema() -> Option<Value>;
 
-impl Failure {
-    /// A sentence for whoever called.
-    pub fn refused(why: impl Into<String>) -> Self {
-        Self::Refused(why.into())
-    }
-
-    /// A mistake of the guest.
-    pub fn broken(why: impl ToString) -> Self {
-        Self::Broken(why.to_string())
-    }
-}
-
-impl From<sql::Error> for Failure {
-    fn from(error: sql::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-/// Who calls a tool, and how its writes are made once.
-#[derive(Clone, Debug)]
-pub struct Context {
-    caller: Option<Caller>,
-    guard: Vec<Call>,
-}
-
-impl Context {
-    /// The caller of this call.
-    pub fn current() -> Self {
-        Self { caller: Caller::current(), guard: Vec::new() }
-    }
-
-    /// The same, with statements that go ahead of every [`write`](Self::write) and
-    /// stop it by failing. A guard that can succeed only once makes a tool do its
-    /// work only once, even if the guest is cut off between the two.
-    #[must_use]
-    pub fn guarded(self, guard: impl IntoIterator<Item = Call>) -> Self {
-        Self { guard: guard.into_iter().collect(), ..self }
-    }
-
-    /// Whose tools these are.
+    /// The result.
     ///
     /// # Errors
-    /// When nobody is signed in.
-    pub fn owner(&self) -> Result<&str, Failure> {
-        let caller = self.caller.as_ref().ok_or_else(|| Failure::refused("Nobody is signed in."))?;
-        Ok(&caller.subject)
+    /// When it does not serialise.
+    fn output(self) -> Outcome;
+}
+
+impl Gives for Output {
+    fn schema() -> Option<Value> {
+        None
     }
 
-    /// Writes, all or nothing, behind the guard. Once per call.
-    ///
-    /// # Errors
-    /// What the broker answers; then nothing was written.
-    pub fn write(&self, calls: impl IntoIterator<Item = Call>) -> Result<Vec<Rows>, sql::Error> {
-        let mut rows = sql::batch(self.guard.iter().cloned().chain(calls))?;
-        Ok(rows.split_off(self.guard.len()))
+    fn output(self) -> Outcome {
+        Ok(self)
+    }
+}
+
+impl<T: Serialize + JsonSchema> Gives for T {
+    fn schema() -> Option<Value> {
+        Some(shape::result::<T>())
+    }
+
+    fn output(self) -> Outcome {
+        Output::json(&self)
     }
 }
 
@@ -152,6 +129,7 @@ macro_rules! tool {
             $name,
             $description,
             || $crate::tools::schema_of($run),
+            || $crate::tools::output_schema_of($run),
             |context, arguments| $crate::tools::run($run, context, arguments),
         )
     };
@@ -163,10 +141,22 @@ impl Tool {
         name: &'static str,
         description: &'static str,
         schema: fn() -> Value,
+        output_schema: fn() -> Option<Value>,
         run: fn(&Context, Value) -> Outcome,
     ) -> Self {
-        let (title, is_read_only, is_destructive, is_idempotent) = (None, false, false, false);
-        Self { name, title, description, is_read_only, is_destructive, is_idempotent, schema, run }
+        Self {
+            name,
+            title: None,
+            description,
+            is_read_only: false,
+            is_destructive: false,
+            is_idempotent: false,
+            is_open_world: false,
+            scopes: &[],
+            schema,
+            output_schema,
+            run,
+        }
     }
 
     /// A name for people.
@@ -193,9 +183,26 @@ impl Tool {
         Self { is_idempotent: true, ..self }
     }
 
+    /// It reaches what nobody here controls.
+    #[must_use]
+    pub const fn open_world(self) -> Self {
+        Self { is_open_world: true, ..self }
+    }
+
+    /// Callers need these OAuth scopes; the host checks them.
+    #[must_use]
+    pub const fn scopes(self, scopes: &'static [&'static str]) -> Self {
+        Self { scopes, ..self }
+    }
+
     /// The JSON Schema of its arguments.
     pub fn schema(&self) -> Value {
         (self.schema)()
+    }
+
+    /// The JSON Schema of what it gives, when its function gives a type of its own.
+    pub fn output_schema(&self) -> Option<Value> {
+        (self.output_schema)()
     }
 
     /// The tool as a model is told of it. Its schema is a strict one: every
@@ -219,43 +226,24 @@ impl Tool {
 }
 
 #[doc(hidden)]
-pub fn schema_of<A: JsonSchema>(_: fn(&Context, A) -> Outcome) -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
-        settings.meta_schema = None;
-        settings.inline_subschemas = true;
-    });
-    let mut schema = SchemaGenerator::new(settings).into_root_schema_for::<A>();
-    // The name and the documentation of a Rust type are not for models.
-    schema.remove("title");
-    schema.remove("description");
-    let mut schema = schema.to_value();
-    forget_formats(&mut schema);
-    // A tool without arguments still has properties: none.
-    if schema.get("properties").is_some() {
-        return schema;
-    }
-    serde_json::json!({ "type": "object", "properties": {}, "additionalProperties": false })
-}
-
-/// `int64` and the like are Rust's, and servers that check strict schemas refuse
-/// formats that they do not know.
-fn forget_formats(schema: &mut Value) {
-    match schema {
-        Value::Object(fields) => {
-            if fields.get("format").is_some_and(Value::is_string) {
-                fields.remove("format");
-            }
-            fields.values_mut().for_each(forget_formats);
-        }
-        Value::Array(items) => items.iter_mut().for_each(forget_formats),
-        _ => {}
-    }
+pub fn schema_of<A: JsonSchema, G>(_: fn(&Context, A) -> Result<G, Failure>) -> Value {
+    shape::arguments::<A>()
 }
 
 #[doc(hidden)]
-pub fn run<A: DeserializeOwned>(run: fn(&Context, A) -> Outcome, context: &Context, arguments: Value) -> Outcome {
+pub fn output_schema_of<A, G: Gives>(_: fn(&Context, A) -> Result<G, Failure>) -> Option<Value> {
+    G::schema()
+}
+
+#[doc(hidden)]
+pub fn run<A: DeserializeOwned, G: Gives>(
+    run: fn(&Context, A) -> Result<G, Failure>,
+    context: &Context,
+    arguments: Value,
+) -> Outcome {
     let arguments = serde_json::from_value(arguments);
-    run(context, arguments.map_err(|error| Failure::Refused(format!("The arguments do not fit: {error}.")))?)
+    let arguments = arguments.map_err(|error| Failure::Refused(format!("The arguments do not fit: {error}.")))?;
+    run(context, arguments)?.output()
 }
 
 #[cfg(test)]
@@ -292,7 +280,7 @@ mod tests {
     }
 
     fn call(arguments: Value) -> Result<String, String> {
-        let context = Context { caller: None, guard: Vec::new() };
+        let context = Context::default();
         let Value::Object(arguments) = arguments else { panic!("{arguments} is no object") };
         match GREET.call(&context, arguments) {
             Ok(output) => Ok(output.json),
@@ -316,6 +304,34 @@ mod tests {
                 "additionalProperties": false,
             }),
         );
+    }
+
+    #[derive(Serialize, JsonSchema)]
+    struct Greeting {
+        /// What to say.
+        text: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    }
+
+    #[test]
+    fn a_struct_that_is_given_has_a_schema_and_an_output_has_none() {
+        fn say(_: &Context, Greet { name, .. }: Greet) -> Result<Greeting, Failure> {
+            Ok(Greeting { text: format!("Hello, {name}!"), note: None })
+        }
+        let say = tool!("say", "Say hello.", say);
+        let properties = json!({
+            "text": { "type": "string", "description": "What to say." },
+            "note": { "type": ["string", "null"] },
+        });
+        assert_eq!(
+            say.output_schema(),
+            Some(json!({ "type": "object", "properties": properties, "required": ["text"] })),
+        );
+        let arguments = json!({ "name": "Ada", "times": 1 }).as_object().expect("an object").clone();
+        let output = say.call(&Context::default(), arguments).expect("a result");
+        assert_eq!(output.json, r#"{"text":"Hello, Ada!"}"#);
+        assert_eq!(GREET.output_schema(), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod check;
 mod golden;
 pub mod incoming;
 pub mod json;
+pub mod offers;
 pub mod openapi;
 pub mod pages;
 pub mod reply;

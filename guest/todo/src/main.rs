@@ -1,6 +1,7 @@
 //! The component: what the host runs, and what it asks before.
 
 use todo::chat::store as chat;
+use todo::offers;
 use todo::tasks::store;
 use wstd::http::{Body, Request, Response, Result};
 
@@ -23,6 +24,9 @@ innkeeper_guest::schema! {
 }
 
 innkeeper_guest::tools!(todo::tools::ALL, ignore: ["user_id"]);
+innkeeper_guest::resources!(offers::PREFIXES, offers::RESOURCES, list: offers::list);
+innkeeper_guest::prompts!(offers::PROMPTS);
+innkeeper_guest::completions!(prompts: offers::PROMPTS, resources: offers::RESOURCES);
 
 #[wstd::http_server]
 async fn main(request: Request<Body>) -> Result<Response<Body>> {

@@ -49,6 +49,10 @@ pub enum ReplyKey {
 
 const REPLY_KEY: &Table<ReplyKey> = &[("response", ReplyKey::Response), ("both", ReplyKey::Both)];
 
+/// Stands in `chat_approval` for the tools of other modules that do not say of
+/// themselves that they only read.
+pub const OTHERS: &str = "others";
+
 /// What the operator says of the chat.
 #[derive(Clone, Debug, Default)]
 pub struct ChatSettings {
@@ -83,10 +87,11 @@ pub fn chat() -> Result<ChatSettings, Failure> {
 
 fn approval_of(value: &str) -> Result<Vec<String>, Failure> {
     let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
-    let known = names.map(|name| tools::find(name).map(|tool| tool.name.to_owned()));
+    let known = names.map(|name| (name == OTHERS || tools::find(name).is_some()).then(|| name.to_owned()));
     known.collect::<Option<_>>().ok_or_else(|| {
         let names: Vec<&str> = tools::ALL.iter().map(|tool| tool.name).collect();
-        refuse("chat_approval", value, &format!("some of {}, with commas between them", names.join(", ")))
+        let names = names.join(", ");
+        refuse("chat_approval", value, &format!("some of {names}, {OTHERS}, with commas between them"))
     })
 }
 
@@ -218,11 +223,12 @@ mod tests {
     #[test]
     fn tools_that_wait_are_named_with_commas_between_them() {
         taken(approval_of(" delete_task , update_task,"), vec!["delete_task".to_owned(), "update_task".to_owned()]);
+        taken(approval_of("others"), vec!["others".to_owned()]);
         taken(approval_of(""), Vec::new());
         refused(
             approval_of("delete_tasks"),
             "the module's setting `chat_approval` is \"delete_tasks\", but must be some of add_task, list_tasks, \
-             search_tasks, complete_task, complete_tasks, update_task, delete_task, with commas between them",
+             search_tasks, complete_task, complete_tasks, update_task, delete_task, others, with commas between them",
         );
     }
 

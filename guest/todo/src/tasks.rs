@@ -13,6 +13,7 @@ use axum::routing::{get, patch};
 use crate::app::only;
 use crate::check::both;
 use crate::incoming::{Incoming, Posted};
+use crate::offers::changes;
 use crate::reply::{self, Answer, Failure};
 use crate::settings;
 use body::{Change, NewTask};
@@ -49,8 +50,9 @@ async fn list(request: Incoming) -> Answer {
 
 async fn create(Posted { request, body }: Posted) -> Answer {
     let new = NewTask::read(body.as_ref(), settings::title_max()?)?;
-    let rows = store::create(request.owner()?, new)?;
-    one(settings::create_status()?, &rows)
+    let answer = one(settings::create_status()?, &store::create(request.owner()?, new)?)?;
+    changes::counted(None);
+    Ok(answer)
 }
 
 async fn find(request: Incoming) -> Answer {
@@ -63,12 +65,16 @@ async fn find(request: Incoming) -> Answer {
 async fn update(Posted { request, body }: Posted) -> Answer {
     let change = Change::read(body.as_ref(), settings::title_max()?);
     let (id, change) = both(request.id(), change)?;
-    one(StatusCode::OK, &store::update(request.owner()?, id, change)?)
+    let answer = one(StatusCode::OK, &store::update(request.owner()?, id, change)?)?;
+    changes::changed(id);
+    Ok(answer)
 }
 
 async fn set_or_toggle(Posted { request, body }: Posted) -> Answer {
     let (id, completed) = both(request.id(), body::completion(body.as_ref()))?;
-    one(StatusCode::OK, &store::complete(request.owner()?, id, completed)?)
+    let answer = one(StatusCode::OK, &store::complete(request.owner()?, id, completed)?)?;
+    changes::changed(id);
+    Ok(answer)
 }
 
 /// The one task that a statement found or wrote; 404 when it met none.
@@ -82,6 +88,7 @@ async fn delete(request: Incoming) -> Answer {
     if !store::delete(request.owner()?, id)? {
         return Err(Failure::NoTask);
     }
+    changes::counted(Some(id));
     Ok(match status {
         StatusCode::NO_CONTENT => reply::of(status, ""),
         _ => reply::of(status, r#"{"message":"Task deleted successfully"}"#),

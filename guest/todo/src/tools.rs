@@ -51,7 +51,7 @@ fn given(arguments: &impl Serialize) -> Result<Vec<(String, Value)>, Failure> {
 }
 
 /// What the REST API would answer with 422, for a model.
-fn refused(issues: Issues) -> Failure {
+pub(crate) fn refused(issues: Issues) -> Failure {
     Failure::Refused(format!("The arguments do not fit: {}.", issues.sentences().join("; ")))
 }
 

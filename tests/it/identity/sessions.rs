@@ -263,7 +263,7 @@ async fn a_module_cannot_make_sessions_of_its_own() {
     let scheme = before.split_once("://").expect("a URL").0;
     let url = format!("{scheme}://{role}:made-up@{after}");
     let modules = format!(
-        "[[module]]\nname = \"{role}\"\nsource = {:?}\nroute = \"/\"\ngrants = {{ sql = \"main\", accounts = false, llm = [] }}\n",
+        "[[module]]\nname = \"{role}\"\nsource = {:?}\nroute = \"/\"\ngrants = {{ sql = \"main\", accounts = false, llm = [], toolbox = [] }}\n",
         guest("todo")
     );
     let host = Setup::modules(&modules).on(Database::Postgres).start_at(database, &url).await.expect("the host starts");

@@ -61,7 +61,7 @@ async fn whatever_callers_ask_each_has_exactly_what_is_his() {
     let seed = seed();
     for database in Database::BOTH {
         for sequence in 0..SEQUENCES {
-            let module = "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = { sql = \"main\", accounts = false, llm = [] }\n\
+            let module = "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = { sql = \"main\", accounts = false, llm = [], toolbox = [] }\n\
                           [module.config]\nlist_shape = \"tasks_total\"\n";
             let host = Setup::guest("todo").file(module).on(database).start().await;
             let mut run =

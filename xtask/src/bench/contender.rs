@@ -311,7 +311,7 @@ impl<'cluster> Site<'cluster> {
         let (file, room, source) = (self.dir.path().join("chat.toml"), CHATS * 2, guest("todo"));
         let text = format!(
             "max_in_flight = {room}\n\n[[module]]\nname = \"todo\"\nroute = \"/\"\nsource = \"{}\"\n\
-             grants = {{ sql = \"main\", accounts = false, llm = [\"default\"] }}\n\
+             grants = {{ sql = \"main\", accounts = false, llm = [\"default\"], toolbox = [] }}\n\
              limits = {{ concurrency = {room} }}\n\n\
              [llm.budgets.module]\nrequests_per_minute = 100000\nconcurrency = {room}\n\n\
              [llm.budgets.host]\nrequests_per_minute = 100000\nconcurrency = {room}\n",

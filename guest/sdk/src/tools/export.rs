@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{Context, Failure, Tool};
+use super::{Output, Tool};
+use crate::bindings::innkeeper::backend::types;
+use crate::wire::{self, Ending, content, descriptor};
 
 #[doc(hidden)]
 pub mod bindings {
@@ -13,13 +15,17 @@ pub mod bindings {
         pub_export_macro: true,
         export_macro_name: "export_tools",
         default_bindings_module: "innkeeper_guest::tools::bindings",
+        with: { "innkeeper:backend/types@0.1.0": crate::bindings::innkeeper::backend::types },
     });
 }
 
 pub use bindings::exports::innkeeper::backend::tools::Guest;
+pub use types::{CallContext, Resumption};
 
 use bindings::exports::innkeeper::backend::tools as wit;
-use bindings::innkeeper::backend::types;
+
+/// What a model reads that may try again.
+const BUSY: &str = "The database is busy. Try again in a moment.";
 
 /// Offers tools to everybody who can call them: `tools! { [ADD, LIST] }`.
 ///
@@ -36,12 +42,12 @@ macro_rules! tools {
             }
 
             fn call(
-                _: $crate::tools::bindings::innkeeper::backend::types::CallContext,
+                context: $crate::tools::CallContext,
                 name: String,
                 arguments: String,
-                _: Option<$crate::tools::bindings::innkeeper::backend::types::Resumption>,
+                resume: Option<$crate::tools::Resumption>,
             ) -> $crate::tools::Called {
-                $crate::tools::call(&$tools, &[$($($ignored),*)?], &name, &arguments)
+                $crate::tools::call(&$tools, &[$($($ignored),*)?], &context, &name, &arguments, resume)
             }
         }
 
@@ -51,60 +57,53 @@ macro_rules! tools {
 
 // An author's file may have a `Result` of its own.
 #[doc(hidden)]
-pub type Listed = Result<Vec<wit::Tool>, types::Error>;
+pub type Listed = Result<Vec<types::Tool>, types::Error>;
 #[doc(hidden)]
 pub type Called = Result<wit::Outcome, types::Error>;
 
 #[doc(hidden)]
-pub fn list(tools: &[Tool]) -> Vec<wit::Tool> {
+pub fn list(tools: &[Tool]) -> Vec<types::Tool> {
     tools.iter().map(describe).collect()
 }
 
-fn describe(tool: &Tool) -> wit::Tool {
-    wit::Tool {
-        descriptor: types::Descriptor {
-            name: tool.name.to_owned(),
-            title: tool.title.map(str::to_owned),
-            description: Some(tool.description.to_owned()),
-            icons: Vec::new(),
-            meta: None,
-        },
+fn describe(tool: &Tool) -> types::Tool {
+    types::Tool {
+        descriptor: descriptor(tool.name, tool.title, Some(tool.description)),
         input_schema: tool.schema().to_string(),
-        output_schema: None,
-        hints: Some(wit::Hints {
+        output_schema: tool.output_schema().map(|schema| schema.to_string()),
+        hints: Some(types::Hints {
             read_only: Some(tool.is_read_only),
             destructive: Some(tool.is_destructive),
             idempotent: Some(tool.is_idempotent),
-            open_world: Some(false),
+            open_world: Some(tool.is_open_world),
         }),
-        required_scopes: Vec::new(),
+        required_scopes: tool.scopes.iter().map(|&scope| scope.to_owned()).collect(),
     }
 }
 
 #[doc(hidden)]
-pub fn call(tools: &[Tool], ignored: &[&str], name: &str, arguments: &str) -> Called {
+pub fn call(
+    tools: &[Tool],
+    ignored: &[&str],
+    ctx: &types::CallContext,
+    name: &str,
+    arguments: &str,
+    resume: Option<types::Resumption>,
+) -> Called {
     let tool = tools.iter().find(|tool| tool.name == name).ok_or_else(|| types::Error::NotFound(name.to_owned()))?;
     let mut arguments: Map<String, Value> =
         serde_json::from_str(arguments).map_err(|error| types::Error::InvalidParams(error.to_string()))?;
     arguments.retain(|name, _| !ignored.contains(&name.as_str()));
-    match tool.call(&Context::current(), arguments) {
-        Ok(output) => Ok(complete(output.json.clone(), Some(output.json), false)),
-        Err(Failure::Refused(why)) => Ok(complete(why, None, true)),
-        Err(Failure::Database(error)) if error.is_transient() => {
-            eprintln!("the database did not answer: {error}");
-            Ok(complete("The database is busy. Try again in a moment.".to_owned(), None, true))
-        }
-        Err(Failure::Database(error)) => Err(broken(&error.to_string())),
-        Err(Failure::Broken(why)) => Err(broken(&why)),
+    let context = wire::context(ctx, resume)?;
+    match wire::settle(&context, tool.call(&context, arguments))? {
+        Ending::Complete(Output { json }) => Ok(complete(json.clone(), Some(json), false)),
+        Ending::Refused(why) => Ok(complete(why, None, true)),
+        Ending::Busy => Ok(complete(BUSY.to_owned(), None, true)),
+        Ending::Asks(required) => Ok(wit::Outcome::InputRequired(required)),
     }
 }
 
-fn broken(why: &str) -> types::Error {
-    eprintln!("{why}");
-    types::Error::Internal("the tool failed".to_owned())
-}
-
 fn complete(text: String, structured: Option<String>, is_error: bool) -> wit::Outcome {
-    let content = types::Content { kind: types::ContentKind::Text(text), annotations: None, meta: None };
-    wit::Outcome::Complete(wit::Success { content: vec![content], structured, is_error, meta: None })
+    let content = vec![content(types::ContentKind::Text(text))];
+    wit::Outcome::Complete(types::Success { content, structured, is_error, meta: None })
 }

@@ -9,6 +9,7 @@
 
 mod act;
 mod event;
+mod others;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,6 +17,8 @@ use std::time::Duration;
 use innkeeper_guest::llm::{self, Completion, Message, Next, Request, ToolChoice, Usage};
 
 pub use event::{Answer, Event, Finish};
+
+use others::Others;
 
 use super::store::{self, Said, Store, WINDOW};
 use super::turn::{Status, Turn};
@@ -41,6 +44,7 @@ const TEXT: usize = 32 << 10;
 pub struct Run {
     store: Store,
     settings: ChatSettings,
+    others: Others,
     conversation: i64,
     earlier: Vec<Message>,
     turn: Turn,
@@ -87,9 +91,9 @@ impl Run {
             Some(last) if !last.calls.is_empty() => State::Act,
             _ => State::Ask,
         };
-        let (store, events) = (store.clone(), VecDeque::new());
+        let (store, others, events) = (store.clone(), Others::granted(), VecDeque::new());
         let usage = Usage { input: 0, cached_input: 0, output: 0, reasoning: 0, estimated: false };
-        Ok(Self { store, settings, conversation, earlier, turn, state, events, usage, enough: None })
+        Ok(Self { store, settings, others, conversation, earlier, turn, state, events, usage, enough: None })
     }
 
     /// A turn in which the user has decided some calls and not others: nothing
@@ -140,10 +144,10 @@ impl Run {
         }
         let enough = self.enough.is_some();
         let mut request = Request::new()
-            .system(prompt::system(&self.settings.instructions, enough))
+            .system(prompt::system(&self.settings.instructions, !self.others.is_empty(), enough))
             .messages(self.earlier.iter().cloned())
             .messages(history::present(&self.turn))
-            .tools(tools::ALL.iter().map(|tool| tool.for_model()))
+            .tools(tools::ALL.iter().map(|tool| tool.for_model()).chain(self.others.for_model()))
             .tool_choice(if enough { ToolChoice::None } else { ToolChoice::Auto });
         if let Some(model) = &self.settings.model {
             request = request.model(model);
@@ -206,7 +210,7 @@ impl Run {
             };
             return self.finish(text, finish);
         }
-        let calls: Vec<_> = turn.tool_calls.into_iter().map(|call| act::to_store(call, &self.settings)).collect();
+        let calls: Vec<_> = turn.tool_calls.into_iter().map(|call| self.to_store(call)).collect();
         self.add(text, Finish::ToolCalls, turn.continuation, &calls)?;
         let calls = self.turn.steps.last().map(|step| step.calls.clone()).unwrap_or_default();
         self.events.extend(calls.into_iter().map(Event::Call));

@@ -9,6 +9,7 @@ use super::shown::{Done, Shown};
 use super::{Priority, given, refused};
 use crate::check::Fields;
 use crate::json::Value;
+use crate::offers::changes;
 use crate::settings;
 use crate::tasks::{body::NewTask, store};
 
@@ -40,5 +41,6 @@ fn add(context: &Context, mut task: Add) -> Outcome {
     let rows = context.write([store::creation(context.owner()?, new)])?;
     let task = rows.first().map(|rows| rows.first::<Shown>()).transpose()?.flatten();
     let task = task.ok_or_else(|| Failure::broken("an insert gave no row"))?;
+    changes::counted(None);
     Output::json(&Done::to("created", &task))
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::no_task;
 use super::shown::{Done, Shown};
+use crate::offers::changes;
 use crate::tasks::store;
 
 /// One task.
@@ -44,6 +45,7 @@ fn one(context: &Context, One { task_id, completed }: One) -> Outcome {
     let rows = context.write([store::completion(context.owner()?, task_id, Some(completed.unwrap_or(true)))])?;
     let task = rows.first().map(|rows| rows.first::<Shown>()).transpose()?.flatten();
     let task = task.ok_or_else(|| no_task(task_id))?;
+    changes::changed(task_id);
     Output::json(&Done::to(if task.completed { "completed" } else { "pending" }, &task))
 }
 
@@ -58,7 +60,10 @@ fn many(context: &Context, Many { mut task_ids }: Many) -> Outcome {
     let (mut completed, mut not_found) = (Vec::new(), Vec::new());
     for (id, rows) in task_ids.iter().zip(&rows) {
         match rows.first::<Shown>()? {
-            Some(task) => completed.push(json!({ "task_id": id, "title": task.title })),
+            Some(task) => {
+                changes::changed(*id);
+                completed.push(json!({ "task_id": id, "title": task.title }));
+            }
             None => not_found.push(id),
         }
     }

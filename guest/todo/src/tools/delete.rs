@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::no_task;
+use crate::offers::changes;
 use crate::tasks::store;
 
 /// A task's end.
@@ -29,5 +30,6 @@ fn delete(context: &Context, Delete { task_id }: Delete) -> Outcome {
     let rows = context.write([store::deletion(context.owner()?, task_id)])?;
     let deleted = rows.first().map(|rows| rows.first::<Deleted>()).transpose()?.flatten();
     let Deleted { title } = deleted.ok_or_else(|| no_task(task_id))?;
+    changes::counted(Some(task_id));
     Output::json(&json!({ "success": true, "task_id": task_id, "status": "deleted", "title": title }))
 }

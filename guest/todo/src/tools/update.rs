@@ -9,6 +9,7 @@ use super::shown::{Done, Shown};
 use super::{Priority, given, no_task, refused};
 use crate::check::Fields;
 use crate::json::Value;
+use crate::offers::changes;
 use crate::settings;
 use crate::tasks::{body::Change, store};
 
@@ -53,5 +54,7 @@ fn update(context: &Context, update: Update) -> Outcome {
     let change = Fields::of_body(Some(&body)).and_then(|fields| Change::of(fields, title_max)).map_err(refused)?;
     let rows = context.write([store::alteration(context.owner()?, update.task_id, change)])?;
     let task = rows.first().map(|rows| rows.first::<Shown>()).transpose()?.flatten();
-    Output::json(&Done::to("updated", &task.ok_or_else(|| no_task(update.task_id))?))
+    let task = task.ok_or_else(|| no_task(update.task_id))?;
+    changes::changed(update.task_id);
+    Output::json(&Done::to("updated", &task))
 }

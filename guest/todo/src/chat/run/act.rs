@@ -1,14 +1,17 @@
 //! Running what the model asked for.
 
 use innkeeper_guest::llm::ToolCall;
-use innkeeper_guest::tools::{Context, Failure as ToolFailure};
+use innkeeper_guest::sql;
+use innkeeper_guest::toolbox::Tool;
+use innkeeper_guest::tools::{Context, Failure as ToolFailure, Tool as OwnTool};
 use serde_json::{Map, Value, json};
 
+use super::others::{self, Others};
 use super::{Event, Finish, Run, lost};
 use crate::chat::store::{self, NewCall};
 use crate::chat::turn::{Call, Status};
 use crate::reply::Failure;
-use crate::settings::ChatSettings;
+use crate::settings::{ChatSettings, OTHERS};
 use crate::tools;
 
 /// How often the same call with the same arguments is too often.
@@ -25,9 +28,10 @@ const BROKEN: &str = "An error occurred while running the tool. Look whether it 
 
 /// A call as it is stored. One that needs approval waits for it; one that cannot
 /// run anyway needs none.
-pub(super) fn to_store(call: ToolCall, settings: &ChatSettings) -> NewCall {
+fn to_store(call: ToolCall, settings: &ChatSettings, others: &Others) -> NewCall {
     let ToolCall { id, name, arguments, arguments_valid } = call;
-    let waits = settings.needs_approval(&name) && arguments_valid && arguments.len() <= ARGUMENTS;
+    let named = settings.needs_approval(&name) || (settings.needs_approval(OTHERS) && others.may_change(&name));
+    let waits = named && arguments_valid && arguments.len() <= ARGUMENTS;
     NewCall {
         call_id: shorten(id, CALL_ID),
         name: shorten(name, NAME),
@@ -44,6 +48,11 @@ fn shorten(mut text: String, most: usize) -> String {
 }
 
 impl Run {
+    /// A call as it is stored.
+    pub(super) fn to_store(&self, call: ToolCall) -> NewCall {
+        to_store(call, &self.settings, &self.others)
+    }
+
     /// Runs the call at this place of the last step.
     pub(super) fn run_call(&mut self, place: usize) -> Result<(), Failure> {
         let Some(call) = self.turn.steps.last().and_then(|step| step.calls.get(place)).cloned() else {
@@ -74,15 +83,38 @@ impl Run {
 
     /// The result, or a sentence for the model why there is none.
     fn run_tool(&self, call: &Call) -> Result<Result<String, String>, Failure> {
-        let Some(tool) = tools::find(&call.name) else {
-            return Ok(Err("There is no tool of this name.".to_owned()));
-        };
         if call.arguments.len() > ARGUMENTS {
             return Ok(Err("The arguments are too long.".to_owned()));
         }
-        let Ok(mut arguments) = serde_json::from_str::<Map<String, Value>>(&call.arguments) else {
+        let Ok(arguments) = serde_json::from_str::<Map<String, Value>>(&call.arguments) else {
             return Ok(Err("The arguments are not a JSON object.".to_owned()));
         };
+        match (tools::find(&call.name), self.others.find(&call.name)) {
+            (Some(own), _) => self.run_own(call, own, arguments),
+            (None, Some(other)) => self.run_other(call, other, &arguments),
+            (None, None) => Ok(Err("There is no tool of this name.".to_owned())),
+        }
+    }
+
+    /// Whatever the other module's tool does is not part of a transaction here. So
+    /// the call is claimed first: one that is cut off is told as unknown, and is not
+    /// made again.
+    fn run_other(
+        &self,
+        call: &Call,
+        tool: &Tool,
+        arguments: &Map<String, Value>,
+    ) -> Result<Result<String, String>, Failure> {
+        sql::batch(self.store.claim(call.id)).map_err(lost)?;
+        Ok(others::call(tool, arguments))
+    }
+
+    fn run_own(
+        &self,
+        call: &Call,
+        tool: &OwnTool,
+        mut arguments: Map<String, Value>,
+    ) -> Result<Result<String, String>, Failure> {
         arguments.retain(|name, _| !tools::IGNORED.contains(&name.as_str()));
         let context = Context::current().guarded(self.store.claim(call.id));
         match tool.call(&context, arguments) {
@@ -94,6 +126,8 @@ impl Run {
                 eprintln!("the tool {} met the database: {error}", tool.name);
                 Ok(Err(BROKEN.to_owned()))
             }
+            // None of these asks, and here nobody could be asked.
+            Err(ToolFailure::Asks(_)) => Ok(Err(BROKEN.to_owned())),
             Err(ToolFailure::Broken(why)) => {
                 eprintln!("the tool {} failed: {why}", tool.name);
                 Ok(Err(BROKEN.to_owned()))
@@ -123,7 +157,7 @@ mod tests {
             arguments: arguments.to_owned(),
             arguments_valid: valid,
         };
-        to_store(call, &settings)
+        to_store(call, &settings, &Others::default())
     }
 
     #[test]
