@@ -17,6 +17,7 @@ pub mod host;
 mod ledger;
 mod model;
 mod pace;
+mod pieces;
 mod policy;
 mod record;
 mod reservation;

@@ -5,11 +5,16 @@ use std::time::Duration;
 use reqwest::Client;
 
 use super::*;
-use crate::harness::{HostProcess, TestDatabase, guest, token};
+use crate::harness::{HostProcess, TestDatabase, guest, report, token};
 
 async fn start(model: &OpenAi, database: &TestDatabase) -> HostProcess {
     let module = guest("todo").display().to_string();
+    // What a killed host had asked counts as running for minutes, and a caller may
+    // have four requests running.
+    let file = tempfile::Builder::new().suffix(".toml").tempfile().expect("a file");
+    std::fs::write(&file, "[llm.budgets.caller]\nconcurrency = 100\n").expect("the file is written");
     let vars = [
+        ("INNKEEPER_CONFIG", file.path().to_str().expect("a path of text")),
         ("DATABASE_URL", database.url()),
         ("INNKEEPER_MODULE", &module),
         ("OPENAI_BASE_URL", &model.url()),
@@ -89,6 +94,8 @@ async fn a_host_that_is_killed_loses_no_message_and_repeats_no_tool() {
 /// in which a call is without its result.
 #[tokio::test(flavor = "multi_thread")]
 async fn at_whatever_moment_it_is_killed_effect_and_claim_are_one() {
+    let moments: Vec<u64> = (0..6).map(|_| fastrand::u64(0..40)).collect();
+    report(&format!("killed after milliseconds {moments:?}"));
     for database in Database::BOTH {
         let model = OpenAi::answering(|request| {
             let messages = request["messages"].as_array().expect("messages");
@@ -103,13 +110,13 @@ async fn at_whatever_moment_it_is_killed_effect_and_claim_are_one() {
         let kept = TestDatabase::create(database).await;
         let client = Client::new();
         let mut conversation = None;
-        for round in 0_u64..6 {
+        for (round, moment) in (0_u64..6).zip(&moments) {
             let host = start(&model, &kept).await;
             let before = model.requests().len();
             let request = post(&client, &host, &format!("round {round}"), conversation).send();
             let killed = async {
                 asked(&model, before + 1).await;
-                tokio::time::sleep(Duration::from_millis(fastrand::u64(0..40))).await;
+                tokio::time::sleep(Duration::from_millis(*moment)).await;
                 kill(host).await;
             };
             let _ = tokio::join!(request, killed);

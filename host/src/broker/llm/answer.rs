@@ -48,7 +48,7 @@ impl Answer {
             pause.map_err(|error| self.broken_off(error))?;
         }
         let events = self.gather(deadline, run, wait.saturating_sub(early)).await?;
-        let flows = events.last().is_some_and(Event::is_piece);
+        let flows = events.last().is_some_and(Event::is_read);
         self.due = flows.then(|| Instant::now() + self.pace.between());
         Ok(events)
     }

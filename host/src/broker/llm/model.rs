@@ -232,31 +232,3 @@ pub enum Event {
     /// The turn is.
     Done(Completion),
 }
-
-impl Event {
-    /// Whether it is one of many that make up a whole.
-    pub(super) fn is_piece(&self) -> bool {
-        matches!(self, Self::Text(_) | Self::Refusal(_) | Self::Reasoning(_) | Self::CallDelta { .. })
-    }
-
-    /// Takes in what follows, as long as it is of the same whole and both are at
-    /// most so many bytes; else gives it back.
-    pub(super) fn extend(&mut self, next: Self, most: usize) -> Option<Self> {
-        let (text, more) = match (self, &next) {
-            (Self::Text(text), Self::Text(more))
-            | (Self::Refusal(text), Self::Refusal(more))
-            | (Self::Reasoning(text), Self::Reasoning(more)) => (text, more),
-            (Self::CallDelta { index, fragment }, Self::CallDelta { index: other, fragment: more })
-                if index == other =>
-            {
-                (fragment, more)
-            }
-            _ => return Some(next),
-        };
-        if text.len() + more.len() > most {
-            return Some(next);
-        }
-        text.push_str(more);
-        None
-    }
-}
