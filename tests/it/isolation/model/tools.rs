@@ -85,8 +85,10 @@ impl Run {
             _ => self.tool(caller, "delete_task", json!({ "task_id": id })).await,
         };
         if caller != owner {
-            let told = said.contains(&self.tasks[owner][index].title);
-            return expect(done.is_none() && !told, &said);
+            // The refusal has nobody's title in it. What was asked for has the caller's,
+            // which may begin like the owner's.
+            let refusal = said.split_once("}: ").map_or(&*said, |(_, refusal)| refusal);
+            return expect(done.is_none() && !refusal.contains("of-"), &said);
         }
         let task = &mut self.tasks[owner][index];
         match kind {
