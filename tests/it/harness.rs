@@ -255,6 +255,15 @@ impl TestHost {
             .sum()
     }
 
+    /// Waits until the modules run so many calls.
+    pub async fn until_running(&self, calls: u64) {
+        let until = Instant::now() + Duration::from_secs(10);
+        while self.running().await != calls {
+            assert!(Instant::now() < until, "{} calls, and not {calls}", self.running().await);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Waits until a path answers with this status.
     pub async fn until(&self, path: &str, status: u16, within: Duration) {
         let until = Instant::now() + within;

@@ -1,7 +1,5 @@
 //! Notices, changes and cancellation.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
 use super::client::{Session, Stream, answer, is_stream, message, messages, meta, post, tool};
@@ -84,23 +82,14 @@ async fn whoever_listens_hears_of_changes_that_concern_him() {
     }
 }
 
-/// Waits until the modules run so many calls.
-async fn running(host: &TestHost, calls: u64) {
-    let until = Instant::now() + Duration::from_secs(10);
-    while host.running().await != calls {
-        assert!(Instant::now() < until, "{} calls, and not {calls}", host.running().await);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_hangs_up_ends_his_call() {
     let host = probe().await;
     let sleep = message("tools/call", json!({"name": "sleep", "arguments": {"ms": 8_000}}));
     let call = tokio::spawn(post(&host, &sleep).send());
-    running(&host, 1).await;
+    host.until_running(1).await;
     call.abort();
-    running(&host, 0).await;
+    host.until_running(0).await;
     let mut meta = meta();
     meta["progressToken"] = 1.into();
     let called = message("tools/call", json!({"name": "test_tool_with_progress", "_meta": meta}));
@@ -108,7 +97,7 @@ async fn whoever_hangs_up_ends_his_call() {
     let mut stream = Stream::new(post(&slow, &called).send().await.expect("an answer"));
     assert_eq!(stream.next().await.expect("a step")["params"]["progress"], 0.0);
     drop(stream);
-    running(&slow, 0).await;
+    slow.until_running(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,10 +106,10 @@ async fn a_client_of_the_older_protocol_cancels_by_saying_so() {
     let session = Session::begin(&host, Some(token("ada"))).await;
     let sleep = json!({"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": {"name": "sleep", "arguments": {"ms": 8_000}}});
     let call = tokio::spawn(session.post(&sleep).send());
-    running(&host, 1).await;
+    host.until_running(1).await;
     let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 9}});
     assert_eq!(session.post(&cancelled).send().await.expect("an answer").status(), 202);
-    running(&host, 0).await;
+    host.until_running(0).await;
     call.abort();
     assert_eq!(tool(&host, "whoami", json!({})).await.0, 200);
 }

@@ -1,8 +1,6 @@
 //! Plugins as tools of the todo guest's chat: whatever becomes of a call, the model
 //! has an answer and the chat goes on.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
 use super::{PLUGINS, answered};
@@ -136,15 +134,6 @@ async fn the_operator_may_have_the_user_look_first_at_what_may_change_something(
     model.finish();
 }
 
-/// Waits until the modules run so many calls.
-async fn running(host: &TestHost, calls: u64) {
-    let until = Instant::now() + Duration::from_secs(10);
-    while host.running().await != calls {
-        assert!(Instant::now() < until, "{} calls, and not {calls}", host.running().await);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_was_cut_off_is_told_as_unknown_and_not_made_again() {
     let model = OpenAi::start(vec![Turn::calls([("sleep", json!({ "ms": 1_900 }))])]).await;
@@ -152,9 +141,9 @@ async fn a_call_that_was_cut_off_is_told_as_unknown_and_not_made_again() {
     let asked = host.post("/api/chat", &json!({ "message": "rest a while" })).by("ada");
     let call = tokio::spawn(asked.send());
     // The chat, and in it the tool.
-    running(&host, 2).await;
+    host.until_running(2).await;
     call.abort();
-    running(&host, 0).await;
+    host.until_running(0).await;
     model.then([Turn::text("I do not know whether I slept.")]);
     let again = json!({ "message": "and?", "conversation_id": 1 });
     let (status, said) = answered(host.post("/api/chat", &again).by("ada")).await;
