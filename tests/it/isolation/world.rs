@@ -177,9 +177,15 @@ pub(super) async fn settle(wire: &mut Wire) -> std::io::Result<()> {
     wire.simple(set).await?.error().map_or(Ok(()), |code| Err(std::io::Error::other(code)))
 }
 
-/// A host on a world, with all of its doors open.
+/// A host on a world, with all of its doors open. On its one connection every call
+/// meets what the one before has left.
 pub(super) async fn served(world: &World, url: &str) -> TestHost {
-    let setup = hostile().file("[database]\nurl = \"env:DATABASE_URL\"\nconnections = 1\n");
+    served_with(world, url, 1).await
+}
+
+/// The same with so many connections.
+pub(super) async fn served_with(world: &World, url: &str, connections: u32) -> TestHost {
+    let setup = hostile().file(&format!("[database]\nurl = \"env:DATABASE_URL\"\nconnections = {connections}\n"));
     let host = setup.start_at(world.database.clone(), url).await.expect("the host starts");
     host.until("/health/ready", 200, std::time::Duration::from_secs(20)).await;
     host

@@ -84,6 +84,13 @@ impl<O: Open> Pool<O> {
         &self.0.manager().0
     }
 
+    /// Whether somebody waits for the next connection that comes free: all there may
+    /// be are lent, and it is not for a new one that he waits.
+    pub(super) fn is_wanted(&self) -> bool {
+        let status = self.0.status();
+        status.size == status.max_size && status.waiting > 0
+    }
+
     /// Closes what nobody uses. Whatever ended one connection has ended the
     /// others with it, and each would cost a call.
     pub(super) fn forget_idle(&self) {

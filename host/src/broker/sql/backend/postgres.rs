@@ -11,6 +11,7 @@ mod guard;
 mod ledger;
 mod login;
 mod numeric;
+mod rest;
 mod value;
 
 use std::str::FromStr;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use futures_util::{FutureExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgRow};
 use sqlx::{
@@ -166,7 +167,7 @@ impl Postgres {
         let work = self.work(open, lease.work(), access, request, caps, &mut begun);
         let result = tokio::time::timeout_at(until.into(), work).await.unwrap_or(Err(SqlError::Timeout));
         if result.as_ref().err().is_none_or(SqlError::leaves_connection_usable) {
-            lease.clean();
+            rest::give_back(lease, &access.pool);
         }
         result.map_err(|error| Failed { error, begun })
     }
@@ -197,14 +198,10 @@ impl Postgres {
             transaction.commit().await.map_err(sql_error)?;
             return result;
         }
-        // Nobody waits for the end of a read: dropping the transaction puts the
-        // ROLLBACK into the connection's buffer, one poll sends it, and whoever
-        // uses the connection next reads the answer first.
+        // Dropping the transaction puts its ROLLBACK into the connection's buffer,
+        // and `rest` sends it: the caller does not wait for the end of a read.
         drop(transaction);
-        match session.connection.flush().now_or_never() {
-            Some(Err(error)) => Err(SqlError::Unavailable(Some(error.into()))),
-            Some(Ok(())) | None => result,
-        }
+        result
     }
 }
 
