@@ -93,12 +93,19 @@ async fn say(Posted { request, body }: Posted) -> Answer {
 /// When there is no model to ask, or no such conversation.
 pub fn ask(store: &Store, conversation: Option<i64>, message: &str) -> Result<(Conversation, Turn), Failure> {
     is_configured()?;
-    let conversation = match conversation {
-        Some(id) => store.find(id)?.ok_or(Failure::NoConversation)?,
-        None => store.create(&title_of(message))?,
+    let (conversation, turn) = match conversation {
+        Some(id) => {
+            let conversation = store.find(id)?.ok_or(Failure::NoConversation)?;
+            let turn = store.ask(id, message)?;
+            (conversation, turn)
+        }
+        None => {
+            let conversation = store.create(&title_of(message))?;
+            let turn = store.ask_first(conversation.id, message)?;
+            (conversation, turn)
+        }
     };
-    let turn = store.ask(conversation.id, message)?.ok_or(Failure::NoConversation)?;
-    Ok((conversation, turn))
+    Ok((conversation, turn.ok_or(Failure::NoConversation)?))
 }
 
 /// Where nobody can answer, nothing need be kept.

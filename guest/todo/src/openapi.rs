@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 
 use crate::reply::{self, Answer};
 use crate::tasks::shape::Shape;
-use crate::{accounts, chat, settings};
+use crate::{accounts, chat, settings, tools};
 
 const DOCUMENT: &str = include_str!("../assets/openapi.json");
 
@@ -29,7 +29,7 @@ pub async fn document() -> Answer {
     if innkeeper_guest::accounts::enabled() {
         document = accounts::openapi::add(&document, settings::register_status()?, settings::duplicate_status()?);
     }
-    Ok(reply::of(StatusCode::OK, document))
+    Ok(reply::of(StatusCode::OK, tools::openapi::add(&document)))
 }
 
 const PATHS: &str = "\"paths\":{\n";

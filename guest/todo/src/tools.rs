@@ -9,6 +9,7 @@ mod add;
 mod complete;
 mod delete;
 mod list;
+pub mod openapi;
 mod shown;
 mod update;
 

@@ -134,6 +134,8 @@ async fn a_module_keeps_its_paths_where_nobody_has_tools() {
     let host = Setup::guest("todo").start().await;
     let document: Value = told(host.get("/openapi.json")).await.1;
     assert!(document["paths"]["/api/tasks"].is_object(), "{document}");
+    let add = &document["paths"]["/api/tools/add_task"]["post"]["requestBody"]["content"]["application/json"]["schema"];
+    assert_eq!(add["properties"]["title"]["type"], "string", "{document}");
     let tools: Value = told(host.get("/api/tools/openapi.json")).await.1;
     assert!(tools["paths"]["/api/tools/add_task"]["post"].is_object(), "{tools}");
     let added = told(host.post("/api/tools/add_task", &json!({"title": "Buy milk"})).by("alice")).await;

@@ -27,11 +27,13 @@ async fn say(host: &TestHost, message: &str) -> Value {
     said
 }
 
-/// The names of the tools that the model was told of.
+/// The names of the tools that the model was told of, in alphabetical order.
 fn told_of(model: &OpenAi) -> Vec<String> {
     let request = model.last();
     let name = |tool: &Value| tool["function"]["name"].as_str().expect("a name").to_owned();
-    request["tools"].as_array().expect("tools").iter().map(name).collect()
+    let mut names: Vec<_> = request["tools"].as_array().expect("tools").iter().map(name).collect();
+    names.sort_unstable();
+    names
 }
 
 /// What the model read as the results of the calls in its last request.
@@ -40,6 +42,23 @@ fn results(model: &OpenAi) -> Vec<Value> {
     let messages = request["messages"].as_array().expect("messages").iter();
     let results = messages.filter(|message| message["role"] == "tool");
     results.map(|result| serde_json::from_str(result["content"].as_str().expect("a text")).expect("JSON")).collect()
+}
+
+/// The tools with an operation and a schema in `/openapi.json`, in alphabetical order.
+async fn documented(host: &TestHost) -> Vec<String> {
+    let answer = host.get("/openapi.json").send().await.expect("an answer");
+    let document: Value = answer.json().await.expect("JSON");
+    let paths = document["paths"].as_object().expect("an object").iter();
+    let tools = paths.filter_map(|(path, item)| Some((path.strip_prefix("/api/tools/")?, &item["post"])));
+    let mut names: Vec<_> = tools
+        .map(|(name, operation)| {
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            assert_eq!(schema["type"], "object", "{name}: {operation}");
+            name.to_owned()
+        })
+        .collect();
+    names.sort_unstable();
+    names
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,6 +84,7 @@ async fn a_plugin_helps_the_chat_beside_its_own_tools() {
         assert_eq!(tools.len(), 8, "{tools:?}");
         let system = model.last()["messages"][0]["content"].to_string();
         assert!(system.contains("Tools that are not about todos"), "{system}");
+        assert_eq!(documented(&host).await, tools, "the OpenAPI document has what the chat has");
         model.finish();
     }
 }
@@ -110,6 +130,7 @@ async fn a_chat_without_the_grant_has_its_own_tools_alone() {
     assert_eq!(results(&model), [json!({ "success": false, "error": "There is no tool of this name." })]);
     assert_eq!(told_of(&model).len(), 7);
     assert!(!model.last()["messages"][0]["content"].to_string().contains("not about todos"));
+    assert_eq!(documented(&host).await, told_of(&model));
     model.finish();
 }
 

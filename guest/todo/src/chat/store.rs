@@ -149,17 +149,14 @@ impl Store {
             SETTLE.bind(owner).bind(conversation).bind(now).bind(overdue),
             ASK.bind(owner).bind(conversation).bind(text).bind(now),
         ]);
-        let rows = match rows {
-            Err(error) if is(&error, ConstraintKind::ForeignKey) => return Ok(None),
-            rows => rows?,
-        };
-        #[derive(Deserialize)]
-        struct Key {
-            id: i64,
-            turn: i64,
-        }
-        let Key { id, turn } = one(rows.last().ok_or_else(no_row)?)?;
-        Ok(Some(Turn::begun(Message::said_by_user(id, turn, text, now))))
+        begun(rows.and_then(|rows| rows.into_iter().last().ok_or_else(no_row)), text, now)
+    }
+
+    /// Stores what the user says first in a conversation that was just created:
+    /// nobody else knows of it, so there is nothing to lock and nothing to settle.
+    pub fn ask_first(&self, conversation: i64, text: &str) -> Result<Option<Turn>, Error> {
+        let now = Timestamp::now();
+        begun(ASK.bind(&self.owner).bind(conversation).bind(text).bind(now).rows(), text, now)
     }
 
     /// Stores an answer of the model and the calls in it, in one.
@@ -251,6 +248,19 @@ impl Store {
     /// Stores what the user thinks of the answer to a message.
     pub fn rate(&self, conversation: i64, message: i64, feedback: &str) -> Result<(), Error> {
         RATE.bind(&self.owner).bind(conversation).bind(message).bind(feedback).execute().map(|_| ())
+    }
+}
+
+/// The turn that a message of the user's has begun, unless its conversation is gone.
+fn begun(asked: Result<Rows, Error>, text: &str, now: Timestamp) -> Result<Option<Turn>, Error> {
+    #[derive(Deserialize)]
+    struct Key {
+        id: i64,
+        turn: i64,
+    }
+    match asked {
+        Err(error) if is_gone(&error) => Ok(None),
+        rows => one(&rows?).map(|Key { id, turn }| Some(Turn::begun(Message::said_by_user(id, turn, text, now)))),
     }
 }
 
