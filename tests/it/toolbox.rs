@@ -118,16 +118,9 @@ async fn who_hangs_up_ends_all_of_it() {
     let host = pair("", "").await;
     let request = host.post("/relay/call", &json!({"tool": "sleep"}));
     let call = tokio::spawn(async move { request.send().await });
-    let until = Instant::now() + Duration::from_secs(10);
-    while host.running().await < 2 {
-        assert!(Instant::now() < until, "they never ran");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    host.until_running(2).await;
     call.abort();
-    while host.running().await > 0 {
-        assert!(Instant::now() < until, "they run on");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    host.until_running(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +140,9 @@ async fn a_host_runs_so_many_calls_inside_of_calls_and_keeps_its_places_for_requ
     let sleep = json!({"tool": "sleep", "arguments": {"ms": 1_500}});
     let all = futures_util::future::join_all((0..40).map(|_| ask(&host, None, sleep.clone())));
     let other = async {
+        let until = Instant::now() + Duration::from_secs(10);
         while host.running().await < 32 {
+            assert!(Instant::now() < until, "not all that may run do");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         // No call inside of another, so nothing that there is too little of.

@@ -64,21 +64,13 @@ async fn a_client_that_hangs_up_can_go_on_later() {
         }
         drop(answer);
         model.until_cancelled(1).await;
-        until_idle(&host).await;
+        host.until_running(0).await;
         model.then([Turn::text("It was added.")]);
         assert_eq!(say(&host, Some(1), "did you?").await["response"], "It was added.");
         assert_eq!(titles(&host).await, ["milk"]);
         let told = model.last().to_string();
         assert!(told.contains("This answer was cut off here"), "{told}");
         model.finish();
-    }
-}
-
-async fn until_idle(host: &TestHost) {
-    let until = Instant::now() + Duration::from_secs(10);
-    while host.running().await > 0 {
-        assert!(Instant::now() < until, "a call runs on");
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -133,11 +133,7 @@ async fn expect_overloaded(host: &TestHost, path: &str) {
 /// Calls that take a while, all of them running.
 async fn napping(host: &TestHost, calls: u64) -> Vec<tokio::task::JoinHandle<reqwest::Result<reqwest::Response>>> {
     let naps = (0..calls).map(|_| tokio::spawn(host.get("/nap?3000").send())).collect();
-    let until = Instant::now() + Duration::from_secs(5);
-    while host.running().await < calls {
-        assert!(Instant::now() < until, "the calls do not start");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    host.until_running(calls).await;
     naps
 }
 

@@ -40,9 +40,7 @@ async fn a_module_that_is_busy_says_so_and_others_go_on() {
             tokio::spawn(async move { tool(&host, "busy.sleep", json!({"ms": 1_500})).await })
         })
         .collect();
-    while host.running().await < 2 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    host.until_running(2).await;
     let told = tool(&host, "busy.whoami", json!({})).await.1;
     assert_eq!(told["error"]["code"], -32603);
     assert!(told["error"]["message"].as_str().expect("text").contains("try again"), "{told}");
