@@ -18,6 +18,7 @@ use crate::broker::identity::{NewToken, mint};
 use crate::config::{Config, Env, Flags, Problems};
 use crate::registry::artifact::{self, Artifacts};
 use crate::server::Drained;
+use crate::swap::Reread;
 use crate::telemetry::{self, Format};
 use crate::{engine, registry};
 
@@ -106,7 +107,7 @@ impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Module(_) | Self::Start(StartError::Identity(_) | StartError::Llm(_)) => EX_CONFIG,
-            Self::Start(StartError::Module(_) | StartError::Schema { .. } | StartError::Cache(_)) => EX_CONFIG,
+            Self::Start(StartError::Modules(_) | StartError::Cache(_)) => EX_CONFIG,
             Self::Start(StartError::Stdio(_)) => EX_CONFIG,
             Self::Unavailable(_) => EX_UNAVAILABLE,
             Self::Start(
@@ -148,12 +149,12 @@ async fn run(cli: Cli, env: &Env) -> Result<(), CliError> {
         Command::Serve { listen, module } => {
             flags.listen = listen;
             flags.module = module;
-            serve(configure(&flags, env)?).await
+            serve(configure(&flags, env)?, reread(flags, env)).await
         }
         Command::Check => check::check(configure(&flags, env)?).await,
         Command::Inspect { file } => inspect(configure(&flags, env)?, file).await,
         Command::Token(args) => token(&configure(&flags, env)?, &args),
-        Command::Mcp { user } => stdio(configure(&flags, env)?, user, env).await,
+        Command::Mcp { user } => stdio(configure(&flags, env)?, user, env, reread(flags, env)).await,
     }
 }
 
@@ -171,8 +172,15 @@ fn configure(flags: &Flags, env: &Env) -> Result<Config, CliError> {
     Ok(config)
 }
 
-async fn serve(config: Config) -> Result<(), CliError> {
-    let app = App::new(config.clone())?;
+/// Reads the configuration as it is then: files may have changed.
+fn reread(flags: Flags, env: &Env) -> Reread {
+    let env = env.clone();
+    Box::new(move || Config::load(&flags, &env))
+}
+
+async fn serve(config: Config, reread: Reread) -> Result<(), CliError> {
+    let app = App::new(config.clone(), reread)?;
+    app.reload_when(Box::pin(signal::hangups()));
     let listeners = Listeners::bind(&config).await?;
     // Port 0 asks the system for a free one.
     let address = listeners.public.local_addr().unwrap_or(config.listen);
@@ -195,7 +203,7 @@ async fn inspect(config: Config, file: PathBuf) -> Result<(), CliError> {
     Ok(())
 }
 
-async fn stdio(config: Config, user: Option<String>, env: &Env) -> Result<(), CliError> {
+async fn stdio(config: Config, user: Option<String>, env: &Env, reread: Reread) -> Result<(), CliError> {
     let token = match user {
         Some(user) if config.dev => Some(sign(&config, &user, None, None, DEV_TOKEN_TIME)?),
         Some(_) => {
@@ -204,7 +212,7 @@ async fn stdio(config: Config, user: Option<String>, env: &Env) -> Result<(), Cl
         }
         None => env.secret("INNKEEPER_TOKEN", &mut Problems::default()).map(|token| token.expose_secret().to_owned()),
     };
-    App::new(config)?.stdio(token, signal::stop()).await.map_err(CliError::from)
+    App::new(config, reread)?.stdio(token, signal::stop()).await.map_err(CliError::from)
 }
 
 fn token(config: &Config, args: &TokenArgs) -> Result<(), CliError> {
