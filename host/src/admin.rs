@@ -58,22 +58,23 @@ async fn change(headers: &HeaderMap, path: &str, swapper: &Arc<Swapper>) -> Answ
     let Some(named) = named.filter(|_| path == "/modules" || path.starts_with("/modules/")) else {
         return not_found();
     };
-    let swapper = Arc::clone(swapper);
+    let own = Arc::clone(swapper);
     // A task of its own: an operator who does not wait for the answer has not changed
-    // her mind, and half a swap is none.
-    let changed = tokio::spawn(async move {
+    // her mind.
+    let changed = swapper.apart(async move {
         match named.strip_suffix("/rollback") {
-            Some(module) => swapper.roll_back(module).await,
-            None if named.is_empty() => swapper.reload(Cause::Operator).await,
-            None => swapper.renew(&named).await,
+            Some(module) => own.roll_back(module).await,
+            None if named.is_empty() => own.reload(Cause::Operator).await,
+            None => own.renew(&named).await,
         }
     });
     match changed.await {
-        Ok(Ok(done)) => json(StatusCode::OK, &json!({ "generation": done.generation, "changed": done.changed })),
-        Ok(Err(refused)) => {
+        Ok(Some(Ok(done))) => json(StatusCode::OK, &json!({ "generation": done.generation, "changed": done.changed })),
+        Ok(Some(Err(refused))) => {
             let why = crate::fault::chain(&refused);
             json(status(&refused), &json!({ "detail": why.trim_end() }))
         }
+        Ok(None) => json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "detail": "The host is stopping" })),
         Err(_) => json(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "detail": "The host panicked; see its log" })),
     }
 }

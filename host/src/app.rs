@@ -6,6 +6,7 @@ mod upkeep;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,6 +26,7 @@ use crate::mcp::{self, Mcp};
 use crate::offers::{Toolboxes, inner_calls};
 use crate::otlp::Otlp;
 use crate::registry::artifact::Artifacts;
+use crate::registry::compile::Compiler;
 use crate::registry::{Brokers, Loader, Registry};
 use crate::server::{self, Drained};
 use crate::swap::{self, NotPublished, Reread, Swapper};
@@ -73,6 +75,14 @@ pub enum StartError {
     Modules(#[from] NotPublished),
 }
 
+/// What a host needs of the process that it runs in.
+pub struct Around {
+    /// The `innkeeper` binary, which compiles modules in a process of its own.
+    pub program: PathBuf,
+    /// Reads the configuration again, for modules that are swapped.
+    pub reread: Reread,
+}
+
 /// A host: everything that outlives a request.
 pub struct App {
     config: Config,
@@ -86,16 +96,17 @@ pub struct App {
 }
 
 impl App {
-    /// Everything but the modules. `reread` reads the configuration again, for modules
-    /// that are swapped. Needs a runtime around it when traces are exported: the
-    /// exporter sends on it.
+    /// Everything but the modules. Needs a runtime around it when traces are exported:
+    /// the exporter sends on it.
     ///
     /// # Errors
     /// When the machine does not give what the configuration asks for.
-    pub fn new(config: Config, reread: Reread) -> Result<Self, StartError> {
+    pub fn new(config: Config, around: Around) -> Result<Self, StartError> {
         let instances = config.max_in_flight + inner_calls(config.max_in_flight) + SPARE_INSTANCES;
         let engine = engine::build(instances).map_err(StartError::Engine)?;
-        let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
+        let Around { program, reread } = around;
+        let compiler = Compiler::new(program, config.compile);
+        let artifacts = Arc::new(Artifacts::open(&config.cache_dir, compiler).map_err(StartError::Cache)?);
         // First: what counts asks for its counter when it is made.
         let metrics = crate::telemetry::metrics();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());

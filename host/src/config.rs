@@ -10,6 +10,7 @@
 //! It reports every mistake at once. After it no invalid configuration exists.
 
 mod build;
+mod compile;
 pub mod env;
 pub mod limits;
 pub mod llm;
@@ -31,6 +32,7 @@ use http::HeaderValue;
 use secrecy::SecretString;
 use url::Url;
 
+pub use compile::Compile;
 pub use env::Env;
 pub use limits::ModuleLimits;
 pub use llm::{Dialect, Llm, LlmBudget, LlmBudgets, LlmModel, LlmTimeouts, Quirks};
@@ -81,6 +83,8 @@ pub struct Config {
     pub llm: Llm,
     /// The endpoint of the Model Context Protocol.
     pub mcp: Mcp,
+    /// How much compiling a module may take.
+    pub compile: Compile,
     /// How modules are swapped while the host serves.
     pub swap: Swap,
     /// The modules, in the order of the file.

@@ -34,13 +34,28 @@ pub fn build(instances: u32) -> wasmtime::Result<Engine> {
     Ok(engine)
 }
 
+/// Makes an engine that compiles for the other one, and runs nothing: where memory lies
+/// does not count for what code looks like, and none is set aside.
+///
+/// # Errors
+/// When this machine is not one that code is made for.
+pub fn compiler() -> wasmtime::Result<Engine> {
+    Engine::new(&code())
+}
+
 fn config(instances: u32) -> Config {
+    let mut config = code();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
+    config
+}
+
+/// Everything that shapes code.
+fn code() -> Config {
     let mut config = Config::new();
     config
         // Winch had three memory-safety advisories in 2026 and knows no epochs.
         .strategy(Strategy::Cranelift)
         .cranelift_opt_level(OptLevel::Speed)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)))
         .memory_init_cow(true)
         .epoch_interruption(true)
         // A call is a plain fibre then: no event loop and no task per host call.

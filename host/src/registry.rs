@@ -4,6 +4,7 @@
 
 pub mod artifact;
 mod catalogue;
+pub mod compile;
 mod declaration;
 mod inspect;
 mod link;

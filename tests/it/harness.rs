@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use innkeeper::app::{App, Listeners, StartError};
+use innkeeper::app::{App, Around, Listeners, StartError};
 use innkeeper::broker::identity::{NewToken, mint};
 use innkeeper::config::{Config, Env, Flags};
 use innkeeper::server::Drained;
@@ -197,7 +197,8 @@ impl TestHost {
     ) -> Result<Self, StartError> {
         provide_tls();
         let file = dir.path().join("innkeeper.toml");
-        let app = App::new(config.clone(), Box::new(move || Config::load(&flags, &env)))?;
+        let around = Around { program: binary(), reread: Box::new(move || Config::load(&flags, &env)) };
+        let app = App::new(config.clone(), around)?;
         let listeners = Listeners::bind(&config).await?;
         let address = listeners.public.local_addr().expect("bound");
         let admin = listeners.admin.as_ref().expect("configured").local_addr().expect("bound");

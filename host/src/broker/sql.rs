@@ -268,6 +268,8 @@ impl Store {
     /// # Errors
     /// The first statement that does not.
     pub async fn verify(&self) -> Result<(), PrepareError> {
+        // Connections remember what they prepared, and would say that all is well.
+        self.backend.rest();
         for statement in self.statements.values().filter(|statement| statement.signature().is_some()) {
             let refused = |reason| PrepareError::Statement { statement: Arc::clone(&statement.name), reason };
             match self.backend.prepare(&statement.vetted).await {

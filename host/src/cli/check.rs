@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::process::compiler;
 use super::{CliError, INSPECT_INSTANCES, print};
 use crate::app::StartError;
 use crate::broker::sql::Readiness;
@@ -13,7 +14,7 @@ use crate::registry::{Generation, Loader, Refused, Source, artifact::Artifacts};
 pub(super) async fn check(config: Config) -> Result<(), CliError> {
     let loader = Loader {
         engine: engine::build(INSPECT_INSTANCES).map_err(StartError::Engine)?,
-        artifacts: Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?),
+        artifacts: Arc::new(Artifacts::open(&config.cache_dir, compiler(&config)).map_err(StartError::Cache)?),
         database: config.database.clone(),
         brokers: None,
     };

@@ -1,6 +1,7 @@
 //! From raw to valid: every key named once, every mistake collected.
 
 mod auth;
+mod compile;
 mod database;
 mod llm;
 mod mcp;
@@ -35,6 +36,7 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         cors,
         llm,
         mcp,
+        compile,
         swap,
         modules,
     } = raw;
@@ -66,6 +68,7 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         cors_origins: auth::origins(cors, env, &mut problems),
         llm,
         mcp: mcp::build(mcp, env, &mut problems),
+        compile: compile::build(compile, &mut problems),
         swap: swap::build(swap, env, &mut problems),
         modules,
     };
@@ -107,7 +110,8 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 80] = [
+const KEYS: [&str; 81] = [
+    "compile",
     "swap",
     "watch",
     "rollback_failures",

@@ -28,6 +28,8 @@ pub(super) struct RawFile {
     #[serde(default)]
     pub(super) mcp: RawMcp,
     #[serde(default)]
+    pub(super) compile: RawCompile,
+    #[serde(default)]
     pub(super) swap: RawSwap,
     #[serde(default, rename = "module")]
     pub(super) modules: Vec<RawModule>,
@@ -62,6 +64,12 @@ pub(super) struct RawMcp {
     pub(super) public_url: Option<String>,
     pub(super) hosts: Option<Vec<String>>,
     pub(super) require_auth: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawCompile {
+    pub(super) memory: Option<String>,
+    pub(super) cpu: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

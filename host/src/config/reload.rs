@@ -20,6 +20,7 @@ impl Config {
             cors_origins,
             llm,
             mcp,
+            compile,
             swap,
             modules: _,
         } = self;
@@ -39,6 +40,7 @@ impl Config {
             ("cors", printed(cors_origins, &new.cors_origins)),
             ("llm", printed(llm, &new.llm)),
             ("mcp", printed(mcp, &new.mcp)),
+            ("compile", printed(compile, &new.compile)),
             ("swap", printed(swap, &new.swap)),
         ];
         all.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()

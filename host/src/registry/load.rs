@@ -1,7 +1,7 @@
 //! From a file to a guest that can be called. Any failure refuses the module,
 //! with a sentence that names it and says what to do.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasmtime::Engine;
@@ -10,6 +10,7 @@ use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::artifact::Artifacts;
 use super::catalogue::Offer;
+use super::compile::NotCompiled;
 use super::declaration::{Declaration, vet_all};
 use super::link::{Unmet, link};
 use super::manifest;
@@ -59,6 +60,9 @@ pub enum Why {
         /// What it is instead.
         reason: String,
     },
+    /// There is no code of it.
+    #[error(transparent)]
+    Compile(NotCompiled),
     /// Its imports are not what it was granted.
     #[error("{}", crate::fault::chain(.0))]
     Unmet(#[from] Unmet),
@@ -153,22 +157,19 @@ impl Loader {
 }
 
 pub(super) async fn compile(engine: &Engine, artifacts: &Arc<Artifacts>, source: Source) -> Result<Component, Why> {
-    let (engine, artifacts) = (engine.clone(), Arc::clone(artifacts));
-    // Compiling takes seconds of a core: not on the threads that serve.
-    let compiled = tokio::task::spawn_blocking(move || {
-        let Source { wasm, path, digest: _ } = source;
-        artifacts.component(&engine, &wasm).map_err(|error| not_a_component(&path, &wasm, &error))
-    });
-    compiled.await.unwrap_or_else(|panic| Err(Why::Declare(format!("the compiler panicked: {panic}"))))
-}
-
-fn not_a_component(path: &Path, wasm: &[u8], error: &wasmtime::Error) -> Why {
-    let reason = match wasm {
-        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => "it is a core module".to_owned(),
-        [b'\0', b'a', b's', b'm', ..] => format!("{error:#}"),
-        _ => "it is not WebAssembly at all".to_owned(),
+    let Source { wasm, path, digest: _ } = source;
+    let reason = match &wasm[..] {
+        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Some("it is a core module"),
+        [b'\0', b'a', b's', b'm', ..] => None,
+        _ => Some("it is not WebAssembly at all"),
     };
-    Why::NotAComponent { path: path.to_owned(), reason }
+    if let Some(reason) = reason {
+        return Err(Why::NotAComponent { path, reason: reason.to_owned() });
+    }
+    artifacts.component(engine, wasm).await.map_err(|not| match not {
+        NotCompiled::Invalid(reason) => Why::NotAComponent { path, reason },
+        other => Why::Compile(other),
+    })
 }
 
 /// Asks a module what it stores, in a store without a caller and without a

@@ -6,7 +6,7 @@ use super::artifact::digest;
 use super::load::Why;
 
 /// Guests with an interpreter inside are 10 to 20 MB.
-const COMPONENT_BYTES: u64 = 64 << 20;
+pub(super) const COMPONENT_BYTES: u64 = 64 << 20;
 
 /// A component as it was read. Nothing is known of it but its digest.
 pub struct Source {

@@ -15,7 +15,8 @@ use super::live::Stamp;
 use super::{Cause, Swapper};
 
 /// Between two looks. What is the same in two of them is taken for whole, so that a
-/// file in the middle of being copied is not. Shorter: slow writers are met half-way.
+/// file in the middle of being copied is not, nor others beside it until it is. Shorter:
+/// slow writers are met half-way.
 const LOOK: Duration = Duration::from_millis(500);
 /// After a failure that may pass by itself, such as a database that is away.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -30,10 +31,11 @@ impl Swapper {
         loop {
             tokio::time::sleep(LOOK).await;
             let found = self.changed_files().await;
-            let whole = found.iter().filter(|(module, stamp)| settling.get(*module) == Some(*stamp));
-            let whole: Vec<String> = whole.map(|(module, _)| module.clone()).collect();
+            // All of them: what was written in one step is served in one.
+            let is_whole = found == settling;
             settling = found;
-            if !whole.is_empty() && !self.swap_files(&whole).await {
+            let modules: Vec<String> = settling.keys().cloned().collect();
+            if is_whole && !modules.is_empty() && !self.swap_files(&modules).await {
                 tokio::time::sleep(AGAIN).await;
             }
         }

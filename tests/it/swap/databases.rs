@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::editions::{Shelf, another, change, modules, swapped};
-use crate::harness::{As, Database, Setup, TestDatabase, TestHost, guest};
+use crate::harness::{As, Database, Proxy, Setup, TestDatabase, TestHost, guest};
 
 fn built(name: &str) -> Vec<u8> {
     std::fs::read(guest(name)).expect("built")
 }
 
-async fn hostile(shelf: &Shelf, database: &TestDatabase) -> TestHost {
+async fn hostile(shelf: &Shelf, database: &TestDatabase, url: &str) -> TestHost {
     shelf.put("hostile", &built("hostile"));
     let file = shelf.module("hostile", "grants = { sql = { database = \"main\", free = true } }");
     let setup = Setup::modules(&file.replace("route = \"/hostile\"", "route = \"/\"")).env("INNKEEPER_WATCH", "0");
-    setup.start_with(database.clone()).await.expect("the host starts")
+    setup.start_at(database.clone(), url).await.expect("the host starts")
 }
 
 async fn declared(host: &TestHost, statement: &str) -> Value {
@@ -30,7 +30,7 @@ async fn a_version_that_is_taken_back_goes_on_with_what_the_newer_one_has_migrat
     for kind in Database::BOTH {
         let shelf = Shelf::new();
         let database = TestDatabase::create(kind).await;
-        let host = hostile(&shelf, &database).await;
+        let host = hostile(&shelf, &database, database.url()).await;
         declared(&host, "keep-for-mallory").await;
         shelf.put("hostile", &built("later"));
         swapped(&host, "/modules/hostile").await;
@@ -51,6 +51,32 @@ async fn a_version_that_is_taken_back_goes_on_with_what_the_newer_one_has_migrat
         let seen = host.get("/").by("mallory").send().await.expect("an answer");
         assert_eq!(seen.status(), 200, "{kind:?}");
     }
+}
+
+/// A lost database is set up again when it is back, and is ahead of the version that
+/// was taken back by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_was_taken_back_outlives_the_loss_of_its_database() {
+    let shelf = Shelf::new();
+    let database = TestDatabase::create(Database::Postgres).await;
+    let proxy = Proxy::before(database.url()).await;
+    let host = hostile(&shelf, &database, &proxy.url(database.url())).await;
+    shelf.put("hostile", &built("later"));
+    proxy.cut();
+    host.until("/health/ready", 503, Duration::from_secs(8)).await;
+    // Whoever cannot be prepared is not served; the database is to blame.
+    let (status, told) = change(&host, "/modules/hostile").await;
+    assert!(status == 503 && told["detail"].as_str().expect("a reason").contains("cannot be reached"), "{told}");
+    proxy.restore();
+    host.until("/health/ready", 200, Duration::from_secs(12)).await;
+    swapped(&host, "/modules/hostile").await;
+    swapped(&host, "/modules/hostile/rollback").await;
+    proxy.cut();
+    host.until("/health/ready", 503, Duration::from_secs(8)).await;
+    proxy.restore();
+    host.until("/health/ready", 200, Duration::from_secs(12)).await;
+    assert!(declared(&host, "keep-for-mallory").await["error"].is_null());
+    assert!(declared(&host, "read-all").await.to_string().contains("of mallory"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

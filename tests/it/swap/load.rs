@@ -101,6 +101,37 @@ fn held(pid: u32) -> (u64, usize) {
     (kib, std::fs::read_dir(Path::new(&format!("/proc/{pid}/fd"))).expect("it is running").count())
 }
 
+/// The same when nobody asks any more, and idle connections have ended.
+async fn at_rest(host: &HostProcess) -> (u64, usize) {
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    held(host.pid())
+}
+
+/// So many swaps of both modules under load, with ten bad versions of ten kinds spread
+/// among them. The answers, and which edition each generation was.
+async fn run(host: &HostProcess, operator: &Operator, shelf: &Shelf, swaps: u32) -> (Vec<Answered>, HashMap<u64, u32>) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let loading = tokio::spawn(load(host.url(""), Arc::clone(&stop)));
+    let (mut served, mut refused) = (HashMap::new(), 0);
+    for number in 1..=swaps {
+        if (number - 1) * 10 / swaps != number * 10 / swaps {
+            shelf.put("b", &bad(refused));
+            let (status, told) = operator.change("/modules/b").await;
+            assert_eq!(status, 422, "{refused}: {told}");
+            refused += 1;
+        }
+        // Both are what the number says, in the same generation.
+        shelf.put("a", &edition(number % EDITIONS, "plain"));
+        shelf.put("b", &edition(number % EDITIONS, "plain"));
+        let (status, done) = operator.change("/modules").await;
+        assert_eq!(status, 200, "{done}");
+        served.insert(done["generation"].as_u64().expect("a number"), number % EDITIONS);
+    }
+    stop.store(true, Ordering::Relaxed);
+    assert_eq!((refused, served.len()), (10, swaps as usize));
+    (loading.await.expect("no panic"), served)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn swaps_under_load_fail_no_request_mix_no_generations_and_leave_nothing() {
     // INNKEEPER_SWAPS=500 makes it the long one.
@@ -110,8 +141,12 @@ async fn swaps_under_load_fail_no_request_mix_no_generations_and_leave_nothing()
         shelf.put(name, &edition(0, "plain"));
     }
     let config = shelf.folder().join("innkeeper.toml");
-    std::fs::write(&config, file(&shelf)).expect("written");
+    // A host that was not optimised, on a machine that others use too, may be behind for
+    // a moment: that is not what is looked for here.
+    let roomy = file(&shelf).replace("\ngrants", "\nlimits = { concurrency = 1024, wall = \"30s\" }\ngrants");
+    std::fs::write(&config, roomy).expect("written");
     let vars = [
+        ("INNKEEPER_MAX_IN_FLIGHT", "1024".to_owned()),
         ("INNKEEPER_CONFIG", config.display().to_string()),
         ("INNKEEPER_WATCH", "0".to_owned()),
         ("INNKEEPER_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
@@ -119,44 +154,14 @@ async fn swaps_under_load_fail_no_request_mix_no_generations_and_leave_nothing()
     let host = HostProcess::serve(&vars.each_ref().map(|(name, value)| (*name, value.as_str()))).await;
     let operator = Operator { client: reqwest::Client::new(), admin: host.admin_url() };
 
-    // Both modules are what the number says, in the same generation.
-    let publish = async |number: u32| {
-        shelf.put("a", &edition(number % EDITIONS, "plain"));
-        shelf.put("b", &edition(number % EDITIONS, "plain"));
-        let (status, done) = operator.change("/modules").await;
-        assert_eq!(status, 200, "{done}");
-        done["generation"].as_u64().expect("a number")
-    };
-    // Until every edition has been there twice, memory finds its level.
-    let mut served: HashMap<u64, u32> = HashMap::from([(1, 0)]);
-    for number in 1..=EDITIONS * 2 {
-        served.insert(publish(number).await, number % EDITIONS);
-    }
-    let stop = Arc::new(AtomicBool::new(false));
-    let warm = tokio::spawn(load(host.url(""), Arc::clone(&stop)));
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    stop.store(true, Ordering::Relaxed);
-    warm.await.expect("no panic");
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let (memory_before, files_before) = held(host.pid());
-
-    let stop = Arc::new(AtomicBool::new(false));
-    let loading = tokio::spawn(load(host.url(""), Arc::clone(&stop)));
-    let (started, mut refused) = (Instant::now(), 0);
-    for number in 1..=swaps {
-        // Ten bad ones among them, of ten kinds, spread over the whole run.
-        if number % (swaps / 10).max(1) == 0 {
-            shelf.put("b", &bad(refused));
-            let (status, told) = operator.change("/modules/b").await;
-            assert_eq!(status, 422, "{refused}: {told}");
-            refused += 1;
-        }
-        served.insert(publish(EDITIONS * 2 + number).await, (EDITIONS * 2 + number) % EDITIONS);
-    }
+    // Once to find the level: every edition, its compilation, and as much load.
+    let (_, mut served) = run(&host, &operator, &shelf, EDITIONS * 2).await;
+    let (memory_before, files_before) = at_rest(&host).await;
+    let started = Instant::now();
+    let (answers, more) = run(&host, &operator, &shelf, swaps).await;
     let swapping = started.elapsed();
-    stop.store(true, Ordering::Relaxed);
-    let answers = loading.await.expect("no panic");
-    assert_eq!((refused, served.len() as u32), (10, 1 + EDITIONS * 2 + swaps));
+    served.extend(more);
+    served.insert(1, 0);
 
     let mut times: Vec<Duration> = answers.iter().map(|answered| answered.took).collect();
     times.sort_unstable();
@@ -181,13 +186,12 @@ async fn swaps_under_load_fail_no_request_mix_no_generations_and_leave_nothing()
     let rate = answers.len() as f64 / swapping.as_secs_f64();
     let at = |part: usize| times[times.len() * part / 1_000];
 
+    let (memory_after, files_after) = at_rest(&host).await;
     // What was replaced goes with its last call, but for the one to go back to.
-    tokio::time::sleep(Duration::from_secs(3)).await;
     let shown: Value = serde_json::from_str(&host.admin("/modules").await).expect("JSON");
     assert_eq!(shown["retired"].as_array().expect("a list").len(), 2, "{shown}");
-    let (memory_after, files_after) = held(host.pid());
     report(&format!(
-        "{swaps} swaps and {refused} refusals in {swapping:.1?}; {} requests ({rate:.0}/s), none failed, {} generations \
+        "{swaps} swaps and 10 refusals in {swapping:.1?}; {} requests ({rate:.0}/s), none failed, {} generations \
          met; p50 {:.1?}, p99 {:.1?}, longest {:.1?}; memory {memory_before} KiB before and {memory_after} KiB after, \
          open files {files_before} and {files_after}",
         answers.len(),
