@@ -88,11 +88,10 @@ impl Compiler {
         let ended = tokio::time::timeout(wall, work).await;
         let ((), code, words, status) = ended.map_err(|_| NotCompiled::Time(self.limits.cpu))?;
         let status = status.map_err(|error| broken("the compiler cannot be waited for", error))?;
-        match code {
-            Some(code) if status.success() => Ok(code),
-            Some(_) => Err(self.failed(status, &String::from_utf8_lossy(&words.unwrap_or_default()))),
-            None => Err(NotCompiled::Code),
+        if code.len() > CODE_BYTES {
+            return Err(NotCompiled::Code);
         }
+        if status.success() { Ok(code) } else { Err(self.failed(status, &String::from_utf8_lossy(&words))) }
     }
 
     fn command(&self) -> Command {
@@ -121,8 +120,12 @@ impl Compiler {
         let has_no_memory = out_of_memory.iter().any(|sign| words.contains(sign));
         match (status.code(), status.signal()) {
             (_, Some(SIGXCPU)) => NotCompiled::Time(self.limits.cpu),
-            // The kernel's own choice when the machine has no memory left.
-            (_, Some(SIGKILL)) => NotCompiled::Memory(self.limits.memory),
+            // The kernel's own choice when there is no memory left.
+            (_, Some(SIGKILL)) => {
+                let why =
+                    "the system ended the compiler, most likely because the machine or container has no memory left";
+                NotCompiled::Broken(why.to_owned())
+            }
             (Some(_), _) | (_, Some(SIGABRT)) if has_no_memory => NotCompiled::Memory(self.limits.memory),
             (Some(code), _) if code == i32::from(EX_DATAERR) => NotCompiled::Invalid(words.trim_end().to_owned()),
             _ => NotCompiled::Broken(format!("the compiler ended with {status}: {}", words.trim_end())),
@@ -130,12 +133,15 @@ impl Compiler {
     }
 }
 
-/// All of it, or nothing when it is more than `most`.
-async fn read(from: Option<impl AsyncRead + Unpin>, most: usize) -> Option<Vec<u8>> {
+/// All of it, or one byte more than `most` when there is more. Who writes on meets a
+/// pipe that is closed.
+async fn read(from: Option<impl AsyncRead + Unpin>, most: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut from = from?.take(most as u64 + 1);
-    from.read_to_end(&mut bytes).await.ok()?;
-    (bytes.len() <= most).then_some(bytes)
+    if let Some(from) = from {
+        // What was cut off is not what ends well, and the end is looked at.
+        let _ = from.take(most as u64 + 1).read_to_end(&mut bytes).await;
+    }
+    bytes
 }
 
 /// What the other process does: it limits itself, and compiles.
