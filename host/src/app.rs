@@ -6,19 +6,19 @@ mod upkeep;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wasmtime::Engine;
 
 pub use listeners::Listeners;
 
-use crate::broker::identity::Identity;
+use crate::broker::identity::{Foreign, Identity};
 use crate::broker::llm::Llm;
-use crate::broker::sql::{self, PrepareError, watcher};
+use crate::broker::sql::backend;
 use crate::call::notice::Changes;
 use crate::config::Config;
 use crate::front::{self, Front, admit::Admission};
@@ -26,8 +26,10 @@ use crate::mcp::{self, Mcp};
 use crate::offers::{Toolboxes, inner_calls};
 use crate::otlp::Otlp;
 use crate::registry::artifact::Artifacts;
-use crate::registry::{self, Generation, Refused, Registry};
+use crate::registry::compile::Compiler;
+use crate::registry::{Brokers, Loader, Registry};
 use crate::server::{self, Drained};
+use crate::swap::{self, NotPublished, Reread, Swapper};
 use crate::{admin, engine};
 
 /// Room in the pool beyond the requests in flight: calls that are being torn
@@ -68,24 +70,23 @@ pub enum StartError {
     /// The way to the collector cannot be made.
     #[error("cannot make a TLS client for OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
     Otlp(#[from] crate::otlp::TlsError),
-    /// A module cannot be served.
+    /// The modules cannot be served.
     #[error(transparent)]
-    Module(#[from] Refused),
-    /// A module's schema cannot be used.
-    #[error("module `{module}`: {source}")]
-    Schema {
-        /// Which module.
-        module: String,
-        /// Why.
-        source: PrepareError,
-    },
+    Modules(#[from] NotPublished),
+}
+
+/// What a host needs of the process that it runs in.
+pub struct Around {
+    /// The `innkeeper` binary, which compiles modules in a process of its own.
+    pub program: PathBuf,
+    /// Reads the configuration again, for modules that are swapped.
+    pub reread: Reread,
 }
 
 /// A host: everything that outlives a request.
 pub struct App {
     config: Config,
-    engine: Engine,
-    artifacts: Arc<Artifacts>,
+    swapper: Arc<Swapper>,
     front: Arc<Front>,
     llm: Arc<Llm>,
     metrics: Option<PrometheusHandle>,
@@ -95,20 +96,24 @@ pub struct App {
 }
 
 impl App {
-    /// Everything but the modules. Needs a runtime around it when traces are
-    /// exported: the exporter sends on it.
+    /// Everything but the modules. Needs a runtime around it when traces are exported:
+    /// the exporter sends on it.
     ///
     /// # Errors
     /// When the machine does not give what the configuration asks for.
-    pub fn new(config: Config) -> Result<Self, StartError> {
+    pub fn new(config: Config, around: Around) -> Result<Self, StartError> {
         let instances = config.max_in_flight + inner_calls(config.max_in_flight) + SPARE_INSTANCES;
         let engine = engine::build(instances).map_err(StartError::Engine)?;
-        let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
+        let Around { program, reread } = around;
+        let compiler = Compiler::new(program, config.compile);
+        let artifacts = Arc::new(Artifacts::open(&config.cache_dir, compiler).map_err(StartError::Cache)?);
         // First: what counts asks for its counter when it is made.
         let metrics = crate::telemetry::metrics();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let otlp = config.otlp.as_ref().map(|otlp| Otlp::start(otlp, &tasks)).transpose()?;
-        let schemas = config.modules.iter().map(|module| sql::backend::schema_name(&module.name)).collect();
+        let foreign = Foreign::default();
+        // All of them before anybody is looked up.
+        config.modules.iter().for_each(|module| foreign.add(backend::schema_name(&module.name)));
         let (registry, changes) = (Arc::new(Registry::default()), Changes::default());
         let admission = Admission::new(config.max_in_flight);
         let toolboxes = Toolboxes::new(config.max_in_flight);
@@ -121,8 +126,21 @@ impl App {
             closing: stop.clone(),
         };
         let llm = Arc::new(Llm::new(&config.llm, &config.database.kind, &tasks)?);
+        let identity = Arc::new(Identity::new(&config, foreign.clone(), &tasks).map_err(StartError::Identity)?);
+        let brokers = Some(Brokers { identity: Arc::clone(&identity), llm: Arc::clone(&llm) });
+        let swapper = Arc::new(Swapper::new(swap::Parts {
+            loader: Loader { engine, artifacts, database: config.database.clone(), brokers },
+            config: config.clone(),
+            reread,
+            registry: Arc::clone(&registry),
+            changes: changes.clone(),
+            toolboxes: toolboxes.clone(),
+            foreign,
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        }));
         let front = Arc::new(Front {
-            identity: Arc::new(Identity::new(&config, schemas, &tasks).map_err(StartError::Identity)?),
+            identity,
             trusted_proxies: config.trusted_proxies,
             registry,
             mcp: Mcp::new(&config, parts).map_err(StartError::Random)?,
@@ -130,9 +148,10 @@ impl App {
             tracer: otlp.as_ref().map(Otlp::tracer),
             changes,
             toolboxes,
+            tells_generation: config.swap.generation_header,
             draining: AtomicBool::new(false),
         });
-        Ok(Self { config, engine, artifacts, front, llm, metrics, otlp, tasks, stop })
+        Ok(Self { config, swapper, front, llm, metrics, otlp, tasks, stop })
     }
 
     /// Loads every module and publishes them as the first generation. A database
@@ -144,33 +163,7 @@ impl App {
     pub async fn load(&self) -> Result<(), StartError> {
         self.front.identity.prepare_accounts().await;
         self.llm.prepare().await;
-        let shared = registry::Shared { identity: &self.front.identity, llm: &self.llm };
-        let mut modules = Vec::new();
-        for module in &self.config.modules {
-            let (engine, artifacts, database) = (&self.engine, &self.artifacts, &self.config.database);
-            let offer = registry::load(engine, artifacts, module, database, Some(shared)).await?;
-            if let Some(store) = &offer.guest.profile.sql {
-                self.connect(&module.name, store).await?;
-            }
-            modules.push((module.route.clone(), offer));
-        }
-        self.front.registry.swap(Generation::new(1, modules)?);
-        Ok(())
-    }
-
-    /// Prepares a module's schema now if the database is there, and keeps
-    /// looking after it from then on.
-    async fn connect(&self, module: &str, store: &Arc<sql::Store>) -> Result<(), StartError> {
-        match store.prepare().await {
-            Ok(()) => {}
-            Err(PrepareError::Unreachable(error)) => {
-                let why = crate::fault::chain(&error);
-                tracing::warn!(module.name = module, "the database of `{module}` cannot be reached, trying on: {why}");
-            }
-            Err(source) => return Err(StartError::Schema { module: module.to_owned(), source }),
-        }
-        let (store, module) = (Arc::clone(store), module.to_owned());
-        self.keep(async move { watcher::look_after(&module, &store).await });
+        self.swapper.start().await?;
         Ok(())
     }
 
@@ -189,7 +182,7 @@ impl App {
             if let Ok(address) = listener.local_addr() {
                 tracing::info!("metrics and modules are at {address}");
             }
-            let service = admin::service(Arc::clone(&self.front), self.metrics.clone());
+            let service = admin::service(Arc::clone(&self.front), Arc::clone(&self.swapper), self.metrics.clone());
             let options = server::Options { h2c: false };
             self.tasks.spawn(server::run(listener, service, options, self.stop.clone().cancelled_owned()));
         }
@@ -203,6 +196,7 @@ impl App {
         };
         if let Some(Ok(())) = loaded {
             self.announce();
+            self.keep_modules();
             shutdown.await;
         }
         self.front.draining.store(true, Ordering::Relaxed);

@@ -2,6 +2,7 @@
 
 mod check;
 mod print;
+mod process;
 mod signal;
 
 use std::io::Write;
@@ -11,12 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
-use crate::app::{App, Listeners, StartError};
+use crate::app::{App, Around, Listeners, StartError};
 use crate::broker::identity::{NewToken, mint};
 use crate::config::{Config, Env, Flags, Problems};
-use crate::registry::artifact::{self, Artifacts};
+use crate::registry::artifact::Artifacts;
+use crate::registry::compile::COMMAND;
 use crate::server::Drained;
 use crate::telemetry::{self, Format};
 use crate::{engine, registry};
@@ -69,6 +71,17 @@ enum Command {
         #[arg(long = "as", value_name = "USER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         user: Option<String>,
     },
+    /// Compile a component from standard input to standard output. What the host starts
+    /// of itself for each; see `registry::compile`
+    #[command(name = COMMAND, hide = true)]
+    Compile {
+        /// Bytes
+        #[arg(long)]
+        memory: usize,
+        /// Seconds
+        #[arg(long)]
+        cpu: u64,
+    },
 }
 
 #[derive(Args)]
@@ -106,7 +119,7 @@ impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Module(_) | Self::Start(StartError::Identity(_) | StartError::Llm(_)) => EX_CONFIG,
-            Self::Start(StartError::Module(_) | StartError::Schema { .. } | StartError::Cache(_)) => EX_CONFIG,
+            Self::Start(StartError::Modules(_) | StartError::Cache(_)) => EX_CONFIG,
             Self::Start(StartError::Stdio(_)) => EX_CONFIG,
             Self::Unavailable(_) => EX_UNAVAILABLE,
             Self::Start(
@@ -120,6 +133,9 @@ impl CliError {
 /// Parses, runs, and says how it ended.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::Compile { memory, cpu } = cli.command {
+        return process::compile(memory, cpu);
+    }
     let env = Env::process();
     telemetry::init(Format::choose(env.get("INNKEEPER_LOG_FORMAT")), env.get("RUST_LOG"));
     let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -148,31 +164,20 @@ async fn run(cli: Cli, env: &Env) -> Result<(), CliError> {
         Command::Serve { listen, module } => {
             flags.listen = listen;
             flags.module = module;
-            serve(configure(&flags, env)?).await
+            serve(process::configure(&flags, env)?, process::around(flags, env)).await
         }
-        Command::Check => check::check(configure(&flags, env)?).await,
-        Command::Inspect { file } => inspect(configure(&flags, env)?, file).await,
-        Command::Token(args) => token(&configure(&flags, env)?, &args),
-        Command::Mcp { user } => stdio(configure(&flags, env)?, user, env).await,
+        Command::Check => check::check(process::configure(&flags, env)?).await,
+        Command::Inspect { file } => inspect(process::configure(&flags, env)?, file).await,
+        Command::Token(args) => token(&process::configure(&flags, env)?, &args),
+        Command::Mcp { user } => stdio(process::configure(&flags, env)?, user, env, process::around(flags, env)).await,
+        // `main` has seen to it, before there were threads.
+        Command::Compile { .. } => Ok(()),
     }
 }
 
-/// The configuration, with a secret of this machine in development.
-fn configure(flags: &Flags, env: &Env) -> Result<Config, CliError> {
-    let mut config = Config::load(flags, env)?;
-    if config.dev && config.auth.secret.is_none() {
-        // Opening the cache makes its directory, for this user alone.
-        Artifacts::open(&config.cache_dir).map_err(|error| CliError::Start(StartError::Cache(error)))?;
-        let key = artifact::key(&config.cache_dir.join("development.key"));
-        let key = key.map_err(|error| CliError::Start(StartError::Cache(error)))?;
-        let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        config.auth.secret = Some(SecretString::from(text));
-    }
-    Ok(config)
-}
-
-async fn serve(config: Config) -> Result<(), CliError> {
-    let app = App::new(config.clone())?;
+async fn serve(config: Config, around: Around) -> Result<(), CliError> {
+    let app = App::new(config.clone(), around)?;
+    app.reload_when(Box::pin(signal::hangups()));
     let listeners = Listeners::bind(&config).await?;
     // Port 0 asks the system for a free one.
     let address = listeners.public.local_addr().unwrap_or(config.listen);
@@ -189,13 +194,14 @@ async fn serve(config: Config) -> Result<(), CliError> {
 
 async fn inspect(config: Config, file: PathBuf) -> Result<(), CliError> {
     let engine = engine::build(INSPECT_INSTANCES).map_err(StartError::Engine)?;
-    let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
+    let artifacts =
+        Arc::new(Artifacts::open(&config.cache_dir, process::compiler(&config)).map_err(StartError::Cache)?);
     let inspection = registry::inspect(&engine, &artifacts, &file, &config.database).await?;
     print::inspection(&file, &inspection);
     Ok(())
 }
 
-async fn stdio(config: Config, user: Option<String>, env: &Env) -> Result<(), CliError> {
+async fn stdio(config: Config, user: Option<String>, env: &Env, around: Around) -> Result<(), CliError> {
     let token = match user {
         Some(user) if config.dev => Some(sign(&config, &user, None, None, DEV_TOKEN_TIME)?),
         Some(_) => {
@@ -204,7 +210,7 @@ async fn stdio(config: Config, user: Option<String>, env: &Env) -> Result<(), Cl
         }
         None => env.secret("INNKEEPER_TOKEN", &mut Problems::default()).map(|token| token.expose_secret().to_owned()),
     };
-    App::new(config)?.stdio(token, signal::stop()).await.map_err(CliError::from)
+    App::new(config, around)?.stdio(token, signal::stop()).await.map_err(CliError::from)
 }
 
 fn token(config: &Config, args: &TokenArgs) -> Result<(), CliError> {

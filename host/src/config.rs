@@ -10,12 +10,15 @@
 //! It reports every mistake at once. After it no invalid configuration exists.
 
 mod build;
+mod compile;
 pub mod env;
 pub mod limits;
 pub mod llm;
 pub mod otlp;
 pub mod problems;
 mod raw;
+mod reload;
+pub mod swap;
 #[cfg(test)]
 mod tests;
 mod toolbox;
@@ -29,11 +32,13 @@ use http::HeaderValue;
 use secrecy::SecretString;
 use url::Url;
 
+pub use compile::Compile;
 pub use env::Env;
 pub use limits::ModuleLimits;
 pub use llm::{Dialect, Llm, LlmBudget, LlmBudgets, LlmModel, LlmTimeouts, Quirks};
 pub use otlp::Otlp;
 pub use problems::{Problem, Problems};
+pub use swap::Swap;
 pub use toolbox::ToolGrant;
 
 /// What the command line may set.
@@ -78,6 +83,10 @@ pub struct Config {
     pub llm: Llm,
     /// The endpoint of the Model Context Protocol.
     pub mcp: Mcp,
+    /// How much compiling a module may take.
+    pub compile: Compile,
+    /// How modules are swapped while the host serves.
+    pub swap: Swap,
     /// The modules, in the order of the file.
     pub modules: Vec<ModuleConfig>,
 }
@@ -168,7 +177,7 @@ impl Auth {
 }
 
 /// One module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleConfig {
     /// Its name, `[a-z][a-z0-9-]{0,30}`: also its schema in the database.
     pub name: String,
@@ -182,6 +191,9 @@ pub struct ModuleConfig {
     pub limits: ModuleLimits,
     /// Settings that the guest reads through `wasi:config`.
     pub config: BTreeMap<String, String>,
+    /// The path that a new version of it answers before it is served; none: it is
+    /// not asked. Only of modules that speak HTTP.
+    pub smoke: Option<String>,
 }
 
 /// What a module may use. Nothing, unless it says so.

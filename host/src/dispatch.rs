@@ -24,6 +24,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme as WasiSch
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::{Error, WasiHttpView};
 
+pub use answer::{GENERATION, is_broken};
 pub use body::Body;
 pub use failed::Failed;
 
@@ -52,6 +53,16 @@ pub async fn run<H: Send + 'static>(
         ended = &mut running => { ended?; (true, head.try_recv().ok()) }
         head = &mut head => (false, head.ok()),
     };
+    let answered = answered(ended, head, running).await;
+    guest.judge(answered.as_ref().map_or(true, |response| is_broken(response.status())));
+    answered
+}
+
+async fn answered(
+    ended: bool,
+    head: Option<Head>,
+    running: BoxFuture<'static, Result<(), Failed>>,
+) -> Result<Response<Body>, Failed> {
     let response = match head {
         Some(Ok(response)) => response,
         Some(Err(code)) => return Err(Failed::Reported(reported(&code))),
@@ -89,7 +100,11 @@ where
             work(store, instance).await
         })
     })?;
-    entered.await
+    let called = entered.await;
+    if called.is_ok() {
+        guest.judge(false);
+    }
+    called
 }
 
 /// What happens in a store.
@@ -131,7 +146,7 @@ where
         span.set("module.name", Arc::clone(&guest.profile.name));
     }
     call.trace = span.trace();
-    let deadline = call.deadline.clone();
+    let (deadline, trial) = (call.deadline.clone(), guest.trial.get().cloned());
     let mut store = instance::store(guest.pre.engine(), &guest.profile, &Arc::new(call));
     let entered = async move {
         let _held = (permit, held);
@@ -146,7 +161,13 @@ where
             result = guarded => result.unwrap_or(Err(Failed::Panicked)),
             () = deadline.passed() => Err(Failed::OutOfTime),
         };
-        result.inspect_err(|failed| span.fail(failed.kind()))
+        result.inspect_err(|failed| {
+            span.fail(failed.kind());
+            // Here, because it may be in the middle of an answer that has begun.
+            if let Some(trial) = trial.filter(|_| failed.is_the_guests()) {
+                trial.judge(true);
+            }
+        })
     }))
 }
 

@@ -24,6 +24,12 @@ pub const TICK: Duration = Duration::from_millis(5);
 /// was miscompiled by an older patch.
 const ARTEFACT_VERSION: &str = concat!("wasmtime-48.0.8+innkeeper-", env!("CARGO_PKG_VERSION"));
 
+/// Slots that were used and are not, up to which a module that has none of its own left
+/// gets one that nobody has used yet. Fewer: of many modules that take turns, each
+/// clears the others' slots away. More: every version that is swapped in leaves slots
+/// behind, half a megabyte each, until all that there are have been used.
+const WARM_SLOTS: u32 = 64;
+
 /// Makes the engine for `instances` calls at once, and starts its clock.
 ///
 /// # Errors
@@ -34,13 +40,28 @@ pub fn build(instances: u32) -> wasmtime::Result<Engine> {
     Ok(engine)
 }
 
+/// Makes an engine that compiles for the other one, and runs nothing: where memory lies
+/// does not count for what code looks like, and none is set aside.
+///
+/// # Errors
+/// When this machine is not one that code is made for.
+pub fn compiler() -> wasmtime::Result<Engine> {
+    Engine::new(&code())
+}
+
 fn config(instances: u32) -> Config {
+    let mut config = code();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
+    config
+}
+
+/// Everything that shapes code.
+fn code() -> Config {
     let mut config = Config::new();
     config
         // Winch had three memory-safety advisories in 2026 and knows no epochs.
         .strategy(Strategy::Cranelift)
         .cranelift_opt_level(OptLevel::Speed)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)))
         .memory_init_cow(true)
         .epoch_interruption(true)
         // A call is a plain fibre then: no event loop and no task per host call.
@@ -96,7 +117,7 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .table_keep_resident(64 << 10)
         .async_stack_keep_resident(32 << 10)
         .pagemap_scan(Enabled::Auto)
-        .max_unused_warm_slots(instances)
+        .max_unused_warm_slots(WARM_SLOTS)
         .decommit_batch_size(32);
     pool
 }

@@ -61,6 +61,8 @@ pub struct Front {
     pub changes: Changes,
     /// Ways to the tools of other modules.
     pub toolboxes: Toolboxes,
+    /// Whether answers say which generation they come from.
+    pub tells_generation: bool,
     /// Whether the host is about to stop.
     pub draining: std::sync::atomic::AtomicBool,
 }
@@ -128,6 +130,7 @@ where
 {
     admit::check_head(&request)?;
     let generation = front.registry.current();
+    outcome.served_from(generation.as_ref().filter(|_| front.tells_generation).map(|generation| generation.id));
     if let Some(generation) = generation.as_ref().filter(|now| front.mcp.serves(request.uri().path(), now)) {
         return mcp(front, request, Arc::clone(generation), outcome).await;
     }

@@ -7,9 +7,10 @@
 mod budget;
 mod exports;
 mod guest_log;
+mod trial;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics::{Counter, Histogram};
@@ -22,6 +23,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 pub use budget::{Budget, HostCallsUsedUp};
 pub use exports::Exports;
+pub use trial::Trial;
 
 use crate::broker::{identity::Identity, llm, sql};
 use crate::call::Call;
@@ -85,6 +87,8 @@ pub struct Guest {
     pub permits: Arc<Semaphore>,
     /// SHA-256 of the component, in hexadecimal.
     pub digest: String,
+    /// Whether it is any good, when it has replaced another version.
+    pub trial: OnceLock<Arc<Trial>>,
 }
 
 impl Guest {
@@ -95,7 +99,20 @@ impl Guest {
     pub fn new(profile: Profile, pre: InstancePre<State>, digest: String) -> wasmtime::Result<Option<Self>> {
         let permits = Arc::new(Semaphore::new(profile.limits.concurrency as usize));
         let exports = Exports::find(&pre)?;
-        Ok(exports.map(|exports| Self { pre, exports, profile: Arc::new(profile), permits, digest }))
+        let trial = OnceLock::new();
+        Ok(exports.map(|exports| Self { pre, exports, profile: Arc::new(profile), permits, digest, trial }))
+    }
+
+    /// Calls that it is running.
+    pub fn running(&self) -> usize {
+        self.profile.limits.concurrency as usize - self.permits.available_permits()
+    }
+
+    /// A call has ended, in a way that is the guest's fault or not.
+    pub fn judge(&self, has_failed: bool) {
+        if let Some(trial) = self.trial.get() {
+            trial.judge(has_failed);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod admin;
 pub mod front;
 
 pub mod mcp;
+pub mod swap;
 
 pub mod offers;
 

@@ -148,6 +148,10 @@ impl Mcp {
         let standing = *request.method() == Method::GET;
         let ending = *request.method() == Method::DELETE;
         let Asked { id, caller, client, trace, generation } = asked;
+        // What waits for hours asks for the modules of the moment: it must not keep
+        // those that were served when it came.
+        let waits = standing || changes.is_some();
+        let generation = if waits { Arc::default() } else { generation };
         let room = Arc::new(Room::of(&self.room));
         let taken = Arc::clone(&room);
         let asking = Asking { id, caller, client, trace, generation, room, changes: Mutex::new(changes) };

@@ -4,11 +4,13 @@
 
 pub mod artifact;
 mod catalogue;
+pub mod compile;
 mod declaration;
 mod inspect;
 mod link;
 mod load;
 mod manifest;
+mod source;
 mod toolbox;
 
 use std::sync::Arc;
@@ -18,13 +20,15 @@ use arc_swap::ArcSwapOption;
 pub use catalogue::{Catalogue, Named, Offer, hash};
 pub use declaration::Declaration;
 pub use inspect::{Inspection, inspect};
-pub use load::{Refused, Shared, load};
+pub use load::{Brokers, Loader, Refused, Why};
 pub use manifest::{Manifest, Schema, Tool};
+pub use source::Source;
 pub use toolbox::is_granted;
 
 use crate::instance::Guest;
 
-/// The immutable set of loaded modules.
+/// The immutable set of loaded modules. By default one of nothing.
+#[derive(Default)]
 pub struct Generation {
     /// Counts up from 1 in the life of the process.
     pub id: u64,
@@ -69,7 +73,7 @@ fn check_routes(routes: &[(String, Arc<Guest>)]) -> Result<(), Refused> {
         let same = routes.iter().take(at).find(|(other, _)| other == prefix);
         if let Some((_, owner)) = same {
             let (prefix, owner) = (prefix.clone(), owner.profile.name.to_string());
-            return Err(Refused { module: guest.profile.name.to_string(), why: load::Why::Route { prefix, owner } });
+            return Err(Refused { module: guest.profile.name.to_string(), why: Why::Route { prefix, owner } });
         }
     }
     Ok(())
@@ -88,7 +92,7 @@ impl Registry {
     }
 
     /// Serves from another generation from now on. Calls in flight keep theirs.
-    pub fn swap(&self, generation: Generation) {
-        self.current.store(Some(Arc::new(generation)));
+    pub fn swap(&self, generation: Arc<Generation>) {
+        self.current.store(Some(generation));
     }
 }

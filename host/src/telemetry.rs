@@ -34,6 +34,12 @@ pub const LLM_REQUESTS: &str = "innkeeper_llm_requests_total";
 pub const LLM_TOKENS: &str = "innkeeper_llm_tokens_total";
 /// Seconds until an answer began, by module and alias.
 pub const LLM_FIRST_EVENT: &str = "innkeeper_llm_first_event_seconds";
+/// Candidates for the next generation, by what they were built for (`start`, `file`,
+/// `configuration`, `operator`, `failures`) and what came of them (`published`,
+/// `unchanged`, `refused`, `rolled_back`).
+pub const SWAPS: &str = "innkeeper_swaps_total";
+/// The generation that is served.
+pub const GENERATION: &str = "innkeeper_generation";
 /// Spans that the collector did not get.
 pub const SPANS_LOST: &str = "innkeeper_spans_lost_total";
 
@@ -111,6 +117,8 @@ pub fn metrics() -> Option<PrometheusHandle> {
     metrics::describe_counter!(LLM_REQUESTS, "Requests to language models");
     metrics::describe_counter!(LLM_TOKENS, "Tokens that language models took and gave");
     metrics::describe_histogram!(LLM_FIRST_EVENT, metrics::Unit::Seconds, "Time until an answer began");
+    metrics::describe_counter!(SWAPS, "Candidates for the next generation");
+    metrics::describe_gauge!(GENERATION, "The generation that is served");
     metrics::describe_counter!(SPANS_LOST, "Spans that the collector did not get");
     Some(handle)
 }

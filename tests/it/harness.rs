@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use innkeeper::app::{App, Listeners, StartError};
+use innkeeper::app::{App, Around, Listeners, StartError};
 use innkeeper::broker::identity::{NewToken, mint};
 use innkeeper::config::{Config, Env, Flags};
 use innkeeper::server::Drained;
@@ -170,9 +170,9 @@ impl Setup {
         ];
         let fixed = fixed.map(|(name, value)| (name.to_owned(), value));
         let env = Env::of(fixed.into_iter().chain(self.vars));
-        let config = Config::load(&Flags { config: Some(config_file), ..Flags::default() }, &env)
-            .expect("a valid configuration");
-        TestHost::start(config, database).await
+        let flags = Flags { config: Some(config_file), ..Flags::default() };
+        let config = Config::load(&flags, &env).expect("a valid configuration");
+        TestHost::start(config, database, (flags, env, dir)).await
     }
 }
 
@@ -182,14 +182,23 @@ pub struct TestHost {
     pub admin: SocketAddr,
     pub client: reqwest::Client,
     pub database: TestDatabase,
+    /// Its configuration file.
+    pub file: PathBuf,
+    _dir: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<Result<Drained, StartError>>,
 }
 
 impl TestHost {
-    async fn start(config: Config, database: TestDatabase) -> Result<Self, StartError> {
+    async fn start(
+        config: Config,
+        database: TestDatabase,
+        (flags, env, dir): (Flags, Env, tempfile::TempDir),
+    ) -> Result<Self, StartError> {
         provide_tls();
-        let app = App::new(config.clone())?;
+        let file = dir.path().join("innkeeper.toml");
+        let around = Around { program: binary(), reread: Box::new(move || Config::load(&flags, &env)) };
+        let app = App::new(config.clone(), around)?;
         let listeners = Listeners::bind(&config).await?;
         let address = listeners.public.local_addr().expect("bound");
         let admin = listeners.admin.as_ref().expect("configured").local_addr().expect("bound");
@@ -198,7 +207,7 @@ impl TestHost {
             let _ = stopped.await;
         }));
         let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
-        let host = Self { address, admin, client, database, stop: Some(stop), task };
+        let host = Self { address, admin, client, database, file, stop: Some(stop), task, _dir: dir };
         host.loaded().await
     }
 

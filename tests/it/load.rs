@@ -3,11 +3,14 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use innkeeper::config::Compile;
 use innkeeper::registry::artifact::Artifacts;
+use innkeeper::registry::compile::Compiler;
 use serde_json::json;
 
-use crate::harness::{Database, Setup, TestDatabase, TestHost, guest};
+use crate::harness::{Database, Setup, TestDatabase, TestHost, binary, guest};
 
 /// Why a host of this setup does not start.
 async fn refusal(setup: Setup, database: &TestDatabase) -> String {
@@ -163,14 +166,15 @@ fn only_artefact(dir: &Path) -> PathBuf {
 }
 
 /// Only the host writes artefacts, so one that is written anew was not loaded.
-#[test]
-fn an_artefact_that_this_host_did_not_write_is_compiled_anew() {
+#[tokio::test]
+async fn an_artefact_that_this_host_did_not_write_is_compiled_anew() {
     let dir = tempfile::tempdir().expect("a directory");
     let engine = innkeeper::engine::build(1).expect("an engine");
-    let artifacts = Artifacts::open(dir.path()).expect("a private directory");
+    let compiler = || Compiler::new(binary(), Compile::default());
+    let artifacts = Arc::new(Artifacts::open(dir.path(), compiler()).expect("a private directory"));
     let wasm = wat::parse_str("(component (core module $m (func (export \"f\"))) (core instance (instantiate $m)))")
         .expect("valid");
-    artifacts.component(&engine, &wasm).expect("compiled");
+    artifacts.component(&engine, wasm.clone()).await.expect("compiled");
     let path = only_artefact(dir.path());
     let good = std::fs::read(&path).expect("written");
     let last = good.len() - 1;
@@ -184,18 +188,18 @@ fn an_artefact_that_this_host_did_not_write_is_compiled_anew() {
     let longer = [good.clone(), vec![0]].concat();
     for tampered in flips.into_iter().chain(cuts).chain([longer]) {
         std::fs::write(&path, &tampered).expect("tampered");
-        artifacts.component(&engine, &wasm).expect("compiled anew");
+        artifacts.component(&engine, wasm.clone()).await.expect("compiled anew");
         assert!(std::fs::read(&path).expect("there") != tampered, "{} bytes were loaded", tampered.len());
     }
 
     // One that is whole, and was written for another component.
     let other = tempfile::tempdir().expect("a directory");
     std::fs::copy(dir.path().join("cache.key"), other.path().join("cache.key")).expect("copied");
-    let others = Artifacts::open(other.path()).expect("a private directory");
-    others.component(&engine, &wat::parse_str("(component)").expect("valid")).expect("compiled");
+    let others = Arc::new(Artifacts::open(other.path(), compiler()).expect("a private directory"));
+    others.component(&engine, wat::parse_str("(component)").expect("valid")).await.expect("compiled");
     let foreign = std::fs::read(only_artefact(other.path())).expect("written");
     std::fs::write(&path, &foreign).expect("replaced");
-    artifacts.component(&engine, &wasm).expect("compiled anew");
+    artifacts.component(&engine, wasm.clone()).await.expect("compiled anew");
     assert!(std::fs::read(&path).expect("there") != foreign, "another component's code was loaded");
 }
 

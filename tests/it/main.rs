@@ -22,6 +22,7 @@ mod modules;
 mod plugins;
 mod sql;
 mod stopping;
+mod swap;
 mod tasks;
 mod tidy;
 mod todo_mcp;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// Each unit with its layer. The longest prefix counts.
-const LAYERS: [(&str, u8); 20] = [
+const LAYERS: [(&str, u8); 21] = [
     ("main", 9),
     ("cli", 9),
     ("app", 8),
@@ -12,6 +12,7 @@ const LAYERS: [(&str, u8); 20] = [
     ("front", 7),
     ("admin", 7),
     ("mcp", 6),
+    ("swap", 6),
     ("offers", 5),
     ("registry", 4),
     ("dispatch", 4),

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{Stream, StreamExt};
+
 use super::App;
+use crate::swap::Cause;
 
 /// How often the recorder of metrics tidies up; it grows in between.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -25,6 +28,23 @@ impl App {
             loop {
                 tokio::time::sleep(METRICS_UPKEEP).await;
                 metrics.run_upkeep();
+            }
+        });
+    }
+
+    /// Swaps modules whose files change, and takes back those that fail.
+    pub(super) fn keep_modules(&self) {
+        let swapper = Arc::clone(&self.swapper);
+        self.keep(async move { swapper.look_after().await });
+    }
+
+    /// Reads configuration and modules again whenever somebody says so.
+    pub fn reload_when(&self, mut said: impl Stream<Item = ()> + Send + Unpin + 'static) {
+        let swapper = Arc::clone(&self.swapper);
+        self.keep(async move {
+            while said.next().await.is_some() {
+                // It says itself what came of it.
+                let _ = swapper.reload(Cause::Configuration).await;
             }
         });
     }

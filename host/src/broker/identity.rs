@@ -18,6 +18,7 @@
 
 pub mod accounts;
 mod claims;
+mod foreign;
 pub mod host;
 mod hs256;
 mod id;
@@ -50,6 +51,7 @@ use self::tables::{Lookup, Tables};
 use crate::call::Caller;
 use crate::config::{Config, DatabaseKind};
 
+pub use foreign::Foreign;
 pub use hs256::{NewToken, mint};
 pub use refusal::{Refusal, Rejected, Unavailable};
 
@@ -72,7 +74,7 @@ impl Identity {
     ///
     /// # Errors
     /// When a URL is not one that can be connected to.
-    pub fn new(config: &Config, foreign: Vec<String>, tasks: &TaskTracker) -> Result<Self, &'static str> {
+    pub fn new(config: &Config, foreign: Foreign, tasks: &TaskTracker) -> Result<Self, &'static str> {
         let auth = &config.auth;
         let rules = Rules { issuers: auth.issuers.clone(), audience: auth.audience.clone() };
         let secret = auth.secret.as_ref().map(|secret| secret.expose_secret().as_bytes());

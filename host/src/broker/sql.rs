@@ -236,10 +236,14 @@ impl Store {
     }
 
     async fn try_prepare(&self) -> Result<(), PrepareError> {
-        self.backend.migrate(&self.schema).await.map_err(|error| match error {
-            migration::MigrationError::Unreachable(cause) => PrepareError::Unreachable(cause),
-            other => PrepareError::Refused(other),
-        })?;
+        match self.backend.migrate(&self.schema).await {
+            Ok(()) => {}
+            // It was here before, and a newer version has migrated since: taken back, or
+            // on another replica. Whether the statements still fit is seen below.
+            Err(migration::MigrationError::Ahead { .. }) if self.was_prepared() => {}
+            Err(migration::MigrationError::Unreachable(cause)) => return Err(PrepareError::Unreachable(cause)),
+            Err(other) => return Err(PrepareError::Refused(other)),
+        }
         for statement in self.statements.values() {
             let signature = self.backend.prepare(&statement.vetted).await.map_err(|error| match error {
                 SqlError::Unavailable(_) | SqlError::Busy | SqlError::Timeout => PrepareError::Unreachable(error),
@@ -252,6 +256,37 @@ impl Store {
             let _ = statement.signature.set(signature);
         }
         Ok(())
+    }
+
+    fn was_prepared(&self) -> bool {
+        !self.statements.is_empty() && self.statements.values().all(|statement| statement.signature().is_some())
+    }
+
+    /// Whether every statement still means what it meant, after another version of
+    /// the module has migrated its tables.
+    ///
+    /// # Errors
+    /// The first statement that does not.
+    pub async fn verify(&self) -> Result<(), PrepareError> {
+        // Connections remember what they prepared, and would say that all is well.
+        self.backend.rest();
+        for statement in self.statements.values().filter(|statement| statement.signature().is_some()) {
+            let refused = |reason| PrepareError::Statement { statement: Arc::clone(&statement.name), reason };
+            match self.backend.prepare(&statement.vetted).await {
+                Ok(signature) if statement.signature() == Some(&signature) => {}
+                Ok(_) => return Err(refused("its parameters or columns have other types by now".to_owned())),
+                Err(error @ (SqlError::Unavailable(_) | SqlError::Busy | SqlError::Timeout)) => {
+                    return Err(PrepareError::Unreachable(error));
+                }
+                Err(error) => return Err(refused(crate::fault::chain(&error))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes connections that nobody uses: the module is not called any more.
+    pub fn rest(&self) {
+        self.backend.rest();
     }
 
     /// Whether the database can be used, as of the last look.

@@ -2,22 +2,32 @@
 
 use std::sync::Arc;
 
+use super::process::compiler;
 use super::{CliError, INSPECT_INSTANCES, print};
 use crate::app::StartError;
 use crate::broker::sql::Readiness;
 use crate::config::Config;
-use crate::registry::{Generation, artifact::Artifacts};
-use crate::{engine, registry};
+use crate::engine;
+use crate::registry::{Generation, Loader, Refused, Source, artifact::Artifacts};
 
 /// Reports everything that would keep `serve` from serving.
 pub(super) async fn check(config: Config) -> Result<(), CliError> {
-    let engine = engine::build(INSPECT_INSTANCES).map_err(StartError::Engine)?;
-    let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
+    let loader = Loader {
+        engine: engine::build(INSPECT_INSTANCES).map_err(StartError::Engine)?,
+        artifacts: Arc::new(Artifacts::open(&config.cache_dir, compiler(&config)).map_err(StartError::Cache)?),
+        database: config.database.clone(),
+        brokers: None,
+    };
     let mut problems = Vec::new();
     let mut unreachable = None;
     let mut offers = Vec::new();
     for module in &config.modules {
-        match registry::load(&engine, &artifacts, module, &config.database, None).await {
+        let source = Source::read(&module.source).await;
+        let loaded = match source {
+            Ok(source) => loader.load(module, source).await,
+            Err(why) => Err(Refused { module: module.name.clone(), why }),
+        };
+        match loaded {
             Ok(offer) => {
                 if let Some(store) = &offer.guest.profile.sql
                     && let Readiness::Down(why) = store.look().await

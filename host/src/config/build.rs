@@ -1,9 +1,11 @@
 //! From raw to valid: every key named once, every mistake collected.
 
 mod auth;
+mod compile;
 mod database;
 mod llm;
 mod mcp;
+mod swap;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,6 +36,8 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         cors,
         llm,
         mcp,
+        compile,
+        swap,
         modules,
     } = raw;
     let dev = flag(env, "INNKEEPER_DEV", &mut problems).unwrap_or(false);
@@ -64,6 +68,8 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         cors_origins: auth::origins(cors, env, &mut problems),
         llm,
         mcp: mcp::build(mcp, env, &mut problems),
+        compile: compile::build(compile, &mut problems),
+        swap: swap::build(swap, env, &mut problems),
         modules,
     };
     problems.into_result(config)
@@ -104,7 +110,14 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 74] = [
+const KEYS: [&str; 81] = [
+    "compile",
+    "swap",
+    "watch",
+    "rollback_failures",
+    "rollback_window",
+    "generation_header",
+    "smoke",
     "toolbox",
     "mcp",
     "public_url",
@@ -295,6 +308,7 @@ fn default_module(source: &str) -> ModuleConfig {
         },
         limits: ModuleLimits::default(),
         config: [].into(),
+        smoke: Some("/".to_owned()),
     }
 }
 
@@ -308,7 +322,7 @@ pub(super) fn valid_name(name: &str) -> bool {
 }
 
 fn build_module(index: usize, raw: RawModule, problems: &mut Problems) -> ModuleConfig {
-    let RawModule { name, source, route, grants, limits, config } = raw;
+    let RawModule { name, source, route, grants, limits, config, smoke } = raw;
     let name = name.unwrap_or_default();
     let key = |field: &str| format!("module[{index}].{field}");
     if !valid_name(&name) {
@@ -329,7 +343,15 @@ fn build_module(index: usize, raw: RawModule, problems: &mut Problems) -> Module
     }
     let grants = build_grants(&key("grants"), grants, problems);
     let limits = build_limits(&key("limits"), limits, problems);
-    ModuleConfig { name, source: source.into(), route, grants, limits, config }
+    let smoke = match smoke.as_deref() {
+        Some("off") => None,
+        Some(path) if !path.starts_with('/') || path.parse::<http::uri::PathAndQuery>().is_err() => {
+            problems.push(key("smoke"), format!("`{path}` is not a path"), "write it as /health, or \"off\"");
+            None
+        }
+        path => Some(path.unwrap_or(&route).to_owned()),
+    };
+    ModuleConfig { name, source: source.into(), route, grants, limits, config, smoke }
 }
 
 fn build_grants(key: &str, raw: RawGrants, problems: &mut Problems) -> Grants {

@@ -12,7 +12,9 @@ use super::problems::{Problems, nearest};
 pub struct Env(BTreeMap<String, String>);
 
 /// Variables of this product, for finding misspelled ones.
-const OWN: [&str; 18] = [
+const OWN: [&str; 20] = [
+    "INNKEEPER_WATCH",
+    "INNKEEPER_GENERATION_HEADER",
     "INNKEEPER_TOKEN",
     "INNKEEPER_TOKEN_FILE",
     "INNKEEPER_PUBLIC_URL",

@@ -27,6 +27,10 @@ pub(super) struct RawFile {
     pub(super) llm: RawLlm,
     #[serde(default)]
     pub(super) mcp: RawMcp,
+    #[serde(default)]
+    pub(super) compile: RawCompile,
+    #[serde(default)]
+    pub(super) swap: RawSwap,
     #[serde(default, rename = "module")]
     pub(super) modules: Vec<RawModule>,
 }
@@ -63,6 +67,20 @@ pub(super) struct RawMcp {
 }
 
 #[derive(Debug, Default, Deserialize)]
+pub(super) struct RawCompile {
+    pub(super) memory: Option<String>,
+    pub(super) cpu: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawSwap {
+    pub(super) watch: Option<bool>,
+    pub(super) rollback_failures: Option<u32>,
+    pub(super) rollback_window: Option<String>,
+    pub(super) generation_header: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct RawModule {
     pub(super) name: Option<String>,
     pub(super) source: Option<String>,
@@ -73,6 +91,7 @@ pub(super) struct RawModule {
     pub(super) limits: RawLimits,
     #[serde(default)]
     pub(super) config: BTreeMap<String, String>,
+    pub(super) smoke: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

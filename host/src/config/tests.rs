@@ -323,3 +323,37 @@ fn every_mistake_about_models_is_told_at_once() {
     // A module may be granted the default before there is one.
     load("[[module]]\nname=\"a\"\nsource=\"a.wasm\"\ngrants={llm=[\"default\"]}", &[]).expect("valid");
 }
+
+#[test]
+fn mistakes_about_swaps_name_their_key() {
+    let file = "[swap]\nrollback_failures = 101\nrollback_window = \"soon\"\n[compile]\nmemory = \"1KiB\"\ncpu = \"500ms\"\n\
+                [[module]]\nname = \"a\"\nsource = \"a.wasm\"\nsmoke = \"health\"\n";
+    let expected = [
+        "swap.rollback_failures: 101 is not from 0 to 100",
+        "swap.rollback_window: `soon` is not a duration",
+        "compile.memory: `1KiB` is not a size",
+        "compile.cpu: `500ms` is not a number of whole seconds",
+        "module[0].smoke: `health` is not a path",
+        "INNKEEPER_WATCH: `maybe` is neither 1 nor 0",
+    ];
+    refused(file, &[("INNKEEPER_WATCH", "maybe")], &expected);
+}
+
+#[test]
+fn a_module_answers_its_route_before_it_is_served_unless_the_file_says_otherwise() {
+    let smoke = |line: &str| {
+        let file = format!("[[module]]\nname = \"a\"\nsource = \"a.wasm\"\nroute = \"/a\"\n{line}");
+        load(&file, &[]).expect("valid").modules.remove(0).smoke
+    };
+    assert_eq!(smoke("").as_deref(), Some("/a"));
+    assert_eq!(smoke("smoke = \"/a/health?x=1\"").as_deref(), Some("/a/health?x=1"));
+    assert_eq!(smoke("smoke = \"off\""), None);
+}
+
+#[test]
+fn what_counts_after_a_restart_is_named() {
+    let old = load("max_in_flight = 5", &[("OPENAI_API_KEY", "sk-one")]).expect("valid");
+    let new = load("[mcp]\nrequire_auth = true\n[[module]]\nname = \"a\"\nsource = \"a.wasm\"", &[]).expect("valid");
+    assert_eq!(old.differs(&new), ["max_in_flight", "llm", "mcp"]);
+    assert!(old.differs(&old).is_empty());
+}

@@ -15,7 +15,7 @@ const FIELD_BYTES: usize = 16 << 10;
 
 /// Fields that the host sets itself, or that bind the origin and not just this
 /// answer: a guest shares its origin with other guests and with the sign-in.
-const HOST_OWNED: [HeaderName; 14] = [
+const HOST_OWNED: [HeaderName; 15] = [
     header::CONTENT_LENGTH,
     header::DATE,
     header::SERVER,
@@ -30,7 +30,11 @@ const HOST_OWNED: [HeaderName; 14] = [
     header::ACCESS_CONTROL_MAX_AGE,
     HeaderName::from_static("clear-site-data"),
     HeaderName::from_static("x-request-id"),
+    HeaderName::from_static(GENERATION),
 ];
+
+/// The generation that an answer comes from, where the operator wants it to be told.
+pub const GENERATION: &str = "x-innkeeper-generation";
 
 /// Checks a guest's status and fields.
 pub(super) fn check(mut response: Response<HyperOutgoingBody>) -> Result<Response<HyperOutgoingBody>, Failed> {
@@ -46,6 +50,11 @@ pub(super) fn check(mut response: Response<HyperOutgoingBody>) -> Result<Respons
         headers.remove(name);
     }
     Ok(response)
+}
+
+/// Whether an answer says that the guest is broken. "Not now" (503) is none of that.
+pub fn is_broken(status: StatusCode) -> bool {
+    status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE
 }
 
 /// Whether answers of this status have no body (RFC 9110 section 15).

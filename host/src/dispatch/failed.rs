@@ -64,6 +64,22 @@ impl Failed {
 }
 
 impl Failed {
+    /// Whether the module is to blame, and not the host or how much there is to do.
+    pub fn is_the_guests(&self) -> bool {
+        match self {
+            Self::Busy | Self::NoInstance(_) | Self::Panicked => false,
+            Self::Trapped(_)
+            | Self::OutOfMemory(_)
+            | Self::HostCalls(_)
+            | Self::OutOfCpu
+            | Self::OutOfTime
+            | Self::NoAnswer
+            | Self::Reported(_)
+            | Self::BadAnswer(_)
+            | Self::BrokenOff(_) => true,
+        }
+    }
+
     /// One word for it, for spans: the text of a failure may be the guest's.
     pub(super) fn kind(&self) -> &'static str {
         match self {

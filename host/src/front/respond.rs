@@ -12,7 +12,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::span;
 use crate::call::trace::{Span, Tracer};
-use crate::dispatch::{Body, Failed};
+use crate::dispatch::{Body, Failed, GENERATION};
 use crate::fault::{Blame, Code, Fault};
 use crate::instance::Guest;
 
@@ -28,6 +28,8 @@ pub(super) struct Outcome {
     method: Method,
     started: Instant,
     guest: Option<Arc<Guest>>,
+    /// For operators who want to know.
+    generation: Option<u64>,
     /// It ends with the answer's body, and says then how the request went.
     span: Span,
 }
@@ -41,6 +43,7 @@ impl Outcome {
             method: request.method().clone(),
             started: Instant::now(),
             guest: None,
+            generation: None,
             span: Span::default(),
         }
     }
@@ -56,6 +59,10 @@ impl Outcome {
     pub(super) fn routed(&mut self, route: &str, guest: &Arc<Guest>) {
         span::routed(&mut self.span, &self.method, route, &guest.profile.name);
         self.guest = Some(Arc::clone(guest));
+    }
+
+    pub(super) fn served_from(&mut self, generation: Option<u64>) {
+        self.generation = generation;
     }
 
     pub(super) fn request_id(&self) -> (Arc<str>, HeaderValue) {
@@ -75,6 +82,9 @@ impl Outcome {
             }
         };
         response.headers_mut().insert(REQUEST_ID, self.id_header.clone());
+        if let Some(generation) = self.generation {
+            response.headers_mut().insert(GENERATION, HeaderValue::from(generation));
+        }
         response.map(|body| AnswerBody { body, outcome: Some(self) })
     }
 

@@ -11,21 +11,25 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::compile::{Compiler, NotCompiled};
+
 /// Length of the code's MAC, which the file starts with.
 const MAC_BYTES: usize = 32;
 /// Artefacts that are kept; the oldest go first. Each is a few megabytes.
 const KEEP: usize = 64;
 
-/// The directory of compiled components.
+/// The directory of compiled components, and what makes new ones.
 pub struct Artifacts {
     dir: PathBuf,
     key: [u8; 32],
+    compiler: Compiler,
 }
 
 impl Artifacts {
@@ -33,31 +37,44 @@ impl Artifacts {
     ///
     /// # Errors
     /// When it cannot be made, or somebody else may write in it.
-    pub fn open(dir: &Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        private(dir)?;
+    pub fn open(dir: &Path, compiler: Compiler) -> io::Result<Self> {
+        make(dir)?;
         let key = key(&dir.join("cache.key"))?;
-        Ok(Self { dir: dir.to_owned(), key })
+        Ok(Self { dir: dir.to_owned(), key, compiler })
     }
 
-    /// The compiled component, from the directory or made now. Takes as long as
-    /// a compilation: not for the thread that serves requests.
+    /// The compiled component, from the directory or made now.
     ///
     /// # Errors
-    /// When the bytes are not a component that the engine takes.
-    pub fn component(&self, engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Component> {
-        let name = name(engine, wasm);
-        let path = self.dir.join(format!("{name}.cwasm"));
-        if let Some(code) = self.read(&path, &name)
-            && let Ok(component) = deserialize(engine, &code)
-        {
+    /// When the bytes are not a component that the engine takes, or one that takes too
+    /// much to compile.
+    pub async fn component(self: &Arc<Self>, engine: &Engine, wasm: Vec<u8>) -> Result<Component, NotCompiled> {
+        let panicked = |error: tokio::task::JoinError| NotCompiled::Broken(error.to_string());
+        let (artifacts, with) = (Arc::clone(self), engine.clone());
+        // Digests, MACs and relocations of megabytes: not on the threads that serve.
+        let looked = tokio::task::spawn_blocking(move || {
+            let name = name(&with, &wasm);
+            let kept = artifacts.read(&artifacts.path(&name), &name);
+            (kept.and_then(|code| deserialize(&with, &code).ok()), name, wasm)
+        });
+        let (kept, name, wasm) = looked.await.map_err(panicked)?;
+        if let Some(component) = kept {
             return Ok(component);
         }
-        let code = engine.precompile_component(wasm)?;
-        if let Err(error) = self.write(&path, &name, &code) {
-            tracing::warn!(path = %path.display(), "a compiled module was not kept, so the next start compiles it again: {error}");
-        }
-        deserialize(engine, &code)
+        let code = self.compiler.compile(&wasm).await?;
+        let (artifacts, with) = (Arc::clone(self), engine.clone());
+        let made = tokio::task::spawn_blocking(move || {
+            let path = artifacts.path(&name);
+            if let Err(error) = artifacts.write(&path, &name, &code) {
+                tracing::warn!(path = %path.display(), "a compiled module was not kept, so the next start compiles it again: {error}");
+            }
+            deserialize(&with, &code).map_err(|error| NotCompiled::Broken(format!("{error:#}")))
+        });
+        made.await.map_err(panicked)?
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.cwasm"))
     }
 
     /// The code in a file, if it is exactly what this host wrote there.
@@ -118,12 +135,22 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: the bytes come from `precompile_component` in this process, or
-    // from a file whose MAC proves that this host wrote them.
+    // SAFETY: the bytes come from `precompile_component` in a process that this one
+    // started of its own program, through a pipe that nobody else has; or from a file
+    // whose MAC proves that this host wrote them.
     #[expect(unsafe_code, reason = "loading compiled code is what the cache is for")]
     unsafe {
         Component::deserialize(engine, code)
     }
+}
+
+/// Makes a directory that this user alone may write to.
+///
+/// # Errors
+/// When it cannot be made, or somebody else may write in it.
+pub(crate) fn make(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    private(dir)
 }
 
 /// Refuses a directory that another user could put code into.

@@ -15,12 +15,13 @@ use crate::bindings::offers::exports::innkeeper::backend::prompts::Prompt;
 use crate::bindings::offers::exports::innkeeper::backend::resources::Template;
 use crate::instance::Guest;
 
-/// One module with what it offers.
+/// One module with what it offers. Generations share it.
+#[derive(Clone)]
 pub struct Offer {
     /// The module.
     pub guest: Arc<Guest>,
     /// What it offers.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
 }
 
 /// Something by the name that clients use.

@@ -12,6 +12,7 @@ use super::declaration::Declaration;
 use super::link::link;
 use super::load::{Refused, Why, compile, declare};
 use super::manifest::{self, Manifest};
+use super::source::Source;
 use crate::broker::sql::backend;
 use crate::config::{AccountsGrant, Database, Grants, SqlGrant};
 use crate::instance::Exports;
@@ -42,7 +43,9 @@ pub async fn inspect(
 ) -> Result<Inspection, Refused> {
     let module = source.file_stem().and_then(|stem| stem.to_str()).unwrap_or("module").to_owned();
     let refused = |why| Refused { module: module.clone(), why };
-    let (component, digest) = compile(engine, artifacts, source).await.map_err(refused)?;
+    let source = Source::read(source).await.map_err(refused)?;
+    let digest = source.digest.clone();
+    let component = compile(engine, artifacts, source).await.map_err(refused)?;
     let ty = component.component_type();
     let imports = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
     let callable =

@@ -1,18 +1,20 @@
 //! From a file to a guest that can be called. Any failure refuses the module,
 //! with a sentence that names it and says what to do.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 use wasmtime_wasi_config::WasiConfigVariables;
 
-use super::artifact::{Artifacts, digest};
+use super::artifact::Artifacts;
 use super::catalogue::Offer;
+use super::compile::NotCompiled;
 use super::declaration::{Declaration, vet_all};
 use super::link::{Unmet, link};
 use super::manifest;
+use super::source::Source;
 use crate::bindings::schema::SchemaExportsPre;
 use crate::broker::identity::Identity;
 use crate::broker::llm::{self, Llm};
@@ -21,9 +23,6 @@ use crate::broker::sql::backend::{self, Caps};
 use crate::call::{Call, Deadline, Notices, Toolbox, trace::Trace};
 use crate::config::{AccountsGrant, Database, ModuleConfig};
 use crate::instance::{self, Guest, Profile, State};
-
-/// Guests with an interpreter inside are 10 to 20 MB.
-const COMPONENT_BYTES: u64 = 64 << 20;
 
 /// Why a module is not loaded.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +60,9 @@ pub enum Why {
         /// What it is instead.
         reason: String,
     },
+    /// There is no code of it.
+    #[error(transparent)]
+    Compile(NotCompiled),
     /// Its imports are not what it was granted.
     #[error("{}", crate::fault::chain(.0))]
     Unmet(#[from] Unmet),
@@ -101,79 +103,73 @@ pub enum Why {
 }
 
 /// What modules that will be called share.
-#[derive(Clone, Copy)]
-pub struct Shared<'a> {
+pub struct Brokers {
     /// Local accounts, where they are on.
-    pub identity: &'a Arc<Identity>,
+    pub identity: Arc<Identity>,
     /// Language models, where there are any.
-    pub llm: &'a Arc<Llm>,
+    pub llm: Arc<Llm>,
 }
 
-/// Loads one module: everything but the database itself, which may be away.
-/// `shared` is for a module that will be called.
-///
-/// # Errors
-/// See [`Why`].
-pub async fn load(
-    engine: &Engine,
-    artifacts: &Arc<Artifacts>,
-    config: &ModuleConfig,
-    database: &Database,
-    shared: Option<Shared<'_>>,
-) -> Result<Offer, Refused> {
-    let refused = |why| Refused { module: config.name.clone(), why };
-    let (component, digest) = compile(engine, artifacts, &config.source).await.map_err(refused)?;
-    let pre = link(engine, &component, &config.grants).map_err(|unmet| refused(unmet.into()))?;
-    let declared = declare(engine, &component, &pre, database, &config.name).await.map_err(refused)?;
-    let sql = match declared {
-        Some(declaration) if config.grants.sql.is_some() => Some(open(config, database, declaration).map_err(refused)?),
-        Some(declaration) if !declaration.statements.is_empty() => return Err(refused(Why::NoGrant)),
-        _ => None,
-    };
-    let settings = || config.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    let mut profile = Profile::new(&config.name, config.limits.clone(), settings(), sql.map(Arc::new));
-    profile.toolbox.clone_from(&config.grants.toolbox);
-    if let Some(Shared { identity, llm }) = shared {
-        let granted = config.grants.accounts == AccountsGrant::Granted;
-        profile.identity = granted.then(|| Arc::clone(identity));
-        profile.llm = config.grants.llm.as_ref().map(|aliases| llm::Access::new(llm, &config.name, aliases));
+/// Loads modules.
+pub struct Loader {
+    /// What compiles them.
+    pub engine: Engine,
+    /// What was compiled before.
+    pub artifacts: Arc<Artifacts>,
+    /// What they store things in.
+    pub database: Database,
+    /// For modules that will be called.
+    pub brokers: Option<Brokers>,
+}
+
+impl Loader {
+    /// Loads one module: everything but the database itself, which may be away.
+    ///
+    /// # Errors
+    /// See [`Why`].
+    pub async fn load(&self, config: &ModuleConfig, source: Source) -> Result<Offer, Refused> {
+        self.try_load(config, source).await.map_err(|why| Refused { module: config.name.clone(), why })
     }
-    let guest = Guest::new(profile, pre, digest).map_err(|error| refused(Why::Exports(error.into())))?;
-    let guest = guest.ok_or_else(|| refused(Why::NothingToServe))?;
-    let manifest = manifest::read(&guest.pre, &guest.exports, &config.name, settings()).await;
-    Ok(Offer { guest: Arc::new(guest), manifest: manifest.map_err(|why| refused(Why::Offer(why)))? })
-}
 
-pub(super) async fn compile(
-    engine: &Engine,
-    artifacts: &Arc<Artifacts>,
-    source: &Path,
-) -> Result<(Component, String), Why> {
-    let (engine, artifacts, path) = (engine.clone(), Arc::clone(artifacts), source.to_owned());
-    // Compiling takes seconds of a core: not on the threads that serve.
-    let compiled = tokio::task::spawn_blocking(move || {
-        let wasm = read(&path)?;
-        let component = artifacts.component(&engine, &wasm).map_err(|error| not_a_component(&path, &wasm, &error))?;
-        Ok((component, digest(&wasm)))
-    });
-    compiled.await.unwrap_or_else(|panic| Err(Why::Declare(format!("the compiler panicked: {panic}"))))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Why> {
-    let unreadable = |source| Why::Unreadable { path: path.to_owned(), source };
-    if std::fs::metadata(path).map_err(unreadable)?.len() > COMPONENT_BYTES {
-        return Err(Why::TooLarge { path: path.to_owned() });
+    async fn try_load(&self, config: &ModuleConfig, source: Source) -> Result<Offer, Why> {
+        let digest = source.digest.clone();
+        let component = compile(&self.engine, &self.artifacts, source).await?;
+        let pre = link(&self.engine, &component, &config.grants)?;
+        let sql = match declare(&self.engine, &component, &pre, &self.database, &config.name).await? {
+            Some(declaration) if config.grants.sql.is_some() => Some(open(config, &self.database, declaration)?),
+            Some(declaration) if !declaration.statements.is_empty() => return Err(Why::NoGrant),
+            _ => None,
+        };
+        let settings = || config.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        let mut profile = Profile::new(&config.name, config.limits.clone(), settings(), sql.map(Arc::new));
+        profile.toolbox.clone_from(&config.grants.toolbox);
+        if let Some(Brokers { identity, llm }) = &self.brokers {
+            let granted = config.grants.accounts == AccountsGrant::Granted;
+            profile.identity = granted.then(|| Arc::clone(identity));
+            profile.llm = config.grants.llm.as_ref().map(|aliases| llm::Access::new(llm, &config.name, aliases));
+        }
+        let guest = Guest::new(profile, pre, digest).map_err(|error| Why::Exports(error.into()))?;
+        let guest = guest.ok_or(Why::NothingToServe)?;
+        let manifest =
+            manifest::read(&guest.pre, &guest.exports, &config.name, settings()).await.map_err(Why::Offer)?;
+        Ok(Offer { guest: Arc::new(guest), manifest: Arc::new(manifest) })
     }
-    std::fs::read(path).map_err(unreadable)
 }
 
-fn not_a_component(path: &Path, wasm: &[u8], error: &wasmtime::Error) -> Why {
-    let reason = match wasm {
-        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => "it is a core module".to_owned(),
-        [b'\0', b'a', b's', b'm', ..] => format!("{error:#}"),
-        _ => "it is not WebAssembly at all".to_owned(),
+pub(super) async fn compile(engine: &Engine, artifacts: &Arc<Artifacts>, source: Source) -> Result<Component, Why> {
+    let Source { wasm, path, digest: _ } = source;
+    let reason = match &wasm[..] {
+        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Some("it is a core module"),
+        [b'\0', b'a', b's', b'm', ..] => None,
+        _ => Some("it is not WebAssembly at all"),
     };
-    Why::NotAComponent { path: path.to_owned(), reason }
+    if let Some(reason) = reason {
+        return Err(Why::NotAComponent { path, reason: reason.to_owned() });
+    }
+    artifacts.component(engine, wasm).await.map_err(|not| match not {
+        NotCompiled::Invalid(reason) => Why::NotAComponent { path, reason },
+        other => Why::Compile(other),
+    })
 }
 
 /// Asks a module what it stores, in a store without a caller and without a

@@ -105,12 +105,22 @@ impl HostProcess {
         format!("http://{}{path}", self.address)
     }
 
-    /// A page of the operator's port, where one was configured.
-    pub async fn admin(&self, path: &str) -> String {
+    /// The operator's port, where one was configured.
+    pub fn admin_url(&self) -> String {
         let log = self.stderr();
         let address = log.split("modules are at ").nth(1).and_then(|rest| rest.split(['"', '\n']).next());
-        let url = format!("http://{}{path}", address.expect("an admin port").trim());
+        format!("http://{}", address.expect("an admin port").trim())
+    }
+
+    /// A page of the operator's port.
+    pub async fn admin(&self, path: &str) -> String {
+        let url = format!("{}{path}", self.admin_url());
         reqwest::get(url).await.expect("an answer").text().await.expect("a text")
+    }
+
+    /// The number that the system knows it by.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it is running")
     }
 
     /// What it has printed so far.

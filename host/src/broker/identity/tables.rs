@@ -7,6 +7,7 @@ mod sqlite;
 
 use std::path::Path;
 
+use super::foreign::Foreign;
 use super::id::{self, Id};
 use super::public_key::Jwk;
 use super::session_token::SessionToken;
@@ -90,7 +91,7 @@ impl Tables {
     ///
     /// # Errors
     /// When the URL holds something that the driver does not know.
-    pub(super) fn postgres(url: &str, foreign: Vec<String>) -> Result<Self, &'static str> {
+    pub(super) fn postgres(url: &str, foreign: Foreign) -> Result<Self, &'static str> {
         postgres::Tables::new(url, foreign).map(|tables| Self(Kind::Postgres(tables)))
     }
 

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::public_key::{Jwk, PublicKey, Unusable};
 use super::session_token::{SessionToken, Signatures};
-use super::{Identity, NewToken, Refusal, Rejected, mint, policy};
+use super::{Foreign, Identity, NewToken, Refusal, Rejected, mint, policy};
 use crate::call::Caller;
 use crate::config::{Config, Env, Flags};
 
@@ -21,7 +21,7 @@ const LATER: u64 = 4_000_000_000;
 fn with(vars: &[(&str, &str)]) -> Identity {
     let env = Env::of([("BETTER_AUTH_SECRET", SECRET)].iter().chain(vars).copied());
     let config = Config::load(&Flags::default(), &env).expect("valid");
-    Identity::new(&config, Vec::new(), &TaskTracker::new()).expect("nothing to connect to")
+    Identity::new(&config, Foreign::default(), &TaskTracker::new()).expect("nothing to connect to")
 }
 
 fn identity(issuer: Option<&str>, audience: Option<&str>) -> Identity {

@@ -81,6 +81,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Whether the database answers; `Busy` when no connection is free until then.
     async fn ping(&self, until: Instant) -> Result<(), SqlError>;
+
+    /// Closes connections that nobody uses.
+    fn rest(&self);
 }
 
 /// Which dialect a configured database speaks.

@@ -12,6 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::context::gravity;
+use crate::call::Caller;
 use crate::call::notice::{Change, Changed};
 use crate::mcp::Shared;
 use crate::mcp::asker::Asker;
@@ -41,7 +42,7 @@ pub(super) async fn listen(shared: &Shared, asker: &Asker, subscription: &Subscr
             () = shared.closing.cancelled() => return,
         };
         match change {
-            Ok(change) if concerns(&change, asker) => send(sink, &change.what).await,
+            Ok(change) if concerns(&change, asker.caller.as_ref(), shared) => send(sink, &change.what).await,
             Ok(_) => {}
             Err(RecvError::Lagged(_)) => everything(sink).await,
             Err(RecvError::Closed) => return,
@@ -50,14 +51,14 @@ pub(super) async fn listen(shared: &Shared, asker: &Asker, subscription: &Subscr
 }
 
 /// Whether a change is for this caller, and the module's to tell.
-fn concerns(change: &Change, asker: &Asker) -> bool {
+fn concerns(change: &Change, caller: Option<&Caller>, shared: &Shared) -> bool {
     let own = match &change.what {
-        Changed::Resource(uri) => {
-            asker.generation.catalogue.owner(uri).is_some_and(|owner| owner.guest.profile.name == change.module)
-        }
+        Changed::Resource(uri) => shared.registry.current().is_some_and(|generation| {
+            generation.catalogue.owner(uri).is_some_and(|owner| owner.guest.profile.name == change.module)
+        }),
         _ => true,
     };
-    own && change.audience.includes(asker.caller.as_ref())
+    own && change.audience.includes(caller)
 }
 
 async fn send(sink: &SubscriptionSink, what: &Changed) {
@@ -129,11 +130,13 @@ impl Session {
     pub(super) fn hear(&self, shared: &Arc<Shared>, asker: &Asker, peer: Peer<RoleServer>) {
         let ended = CancellationToken::new();
         *lock(&self.hearing) = Some(ended.clone().drop_guard());
-        let (uris, asker, mut changes) = (Arc::clone(&self.uris), asker.clone(), shared.changes.listen());
+        // Not the asker: it holds the generation that the session has begun with.
+        let (uris, caller, mut changes) = (Arc::clone(&self.uris), asker.caller.clone(), shared.changes.listen());
+        let all = Arc::clone(shared);
         let hearing = async move {
             loop {
                 match changes.recv().await {
-                    Ok(change) if concerns(&change, &asker) => tell(&peer, &uris, &change.what).await,
+                    Ok(change) if concerns(&change, caller.as_ref(), &all) => tell(&peer, &uris, &change.what).await,
                     Ok(_) => {}
                     Err(RecvError::Lagged(_)) => tell_everything(&peer, &uris).await,
                     Err(RecvError::Closed) => return,

@@ -14,6 +14,7 @@ use sqlx::{AssertSqlSafe, Row};
 use tokio::time::Instant;
 
 use self::accounts::Accounts;
+use super::super::foreign::Foreign;
 use super::{Lookup, Owner, TableError, unavailable};
 use crate::broker::identity::public_key::Jwk;
 use crate::call::Caller;
@@ -46,7 +47,7 @@ pub(super) struct Tables {
     pool: Pool,
     /// Schemas that modules write to. With `"$user"` in the path one of them
     /// could come first, and a guest could make its own `session` there.
-    foreign: Vec<String>,
+    foreign: Foreign,
     places: Mutex<Option<(Places, Instant)>>,
     accounts: Accounts,
 }
@@ -63,7 +64,7 @@ impl Tables {
     ///
     /// # Errors
     /// When the URL holds something that the driver does not know.
-    pub(super) fn new(url: &str, foreign: Vec<String>) -> Result<Self, &'static str> {
+    pub(super) fn new(url: &str, foreign: Foreign) -> Result<Self, &'static str> {
         let pool = Pool::new(url, "identity")?;
         Ok(Self { pool, foreign, places: Mutex::new(None), accounts: Accounts::default() })
     }

@@ -324,6 +324,12 @@ impl Backend for Postgres {
         lease.clean();
         Ok(())
     }
+
+    fn rest(&self) {
+        if let Ok(access) = self.access() {
+            access.pool.forget_idle();
+        }
+    }
 }
 
 fn unavailable(error: sqlx::Error) -> SqlError {

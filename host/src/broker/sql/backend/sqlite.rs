@@ -126,6 +126,10 @@ impl Backend for Sqlite {
         lease.clean();
         Ok(())
     }
+
+    fn rest(&self) {
+        self.pool.forget_idle();
+    }
 }
 
 async fn run_all(

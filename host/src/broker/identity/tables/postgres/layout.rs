@@ -4,6 +4,7 @@
 
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
+use crate::broker::identity::foreign::Foreign;
 use crate::broker::identity::tables::TableError;
 
 /// The advisory lock of whoever makes the tables: "INNA" in ASCII. Two hosts
@@ -64,7 +65,7 @@ struct Column {
 /// transaction of the caller's.
 pub(super) async fn prepare(
     connection: &mut PgConnection,
-    foreign: &[String],
+    foreign: &Foreign,
 ) -> Result<Result<Layout, TableError>, sqlx::Error> {
     sqlx::query("SELECT pg_advisory_xact_lock($1)").persistent(false).bind(LOCK).execute(&mut *connection).await?;
     let Some(schema) = schema(connection, foreign).await? else {
@@ -89,7 +90,7 @@ pub(super) async fn prepare(
     Ok(judge(&self::columns(connection, &schema).await?, &quoted))
 }
 
-async fn schema(connection: &mut PgConnection, foreign: &[String]) -> Result<Option<String>, sqlx::Error> {
+async fn schema(connection: &mut PgConnection, foreign: &Foreign) -> Result<Option<String>, sqlx::Error> {
     let rows = sqlx::query(SCHEMAS).persistent(false).fetch_all(connection).await?;
     let mut first = None;
     for row in rows {

@@ -1,0 +1,134 @@
+//! A candidate: what it takes from before, what it loads, and all that it has to pass.
+
+use std::sync::Arc;
+
+use super::live::{Live, Stamp, Version};
+use super::{Cause, Done, NotPublished, Swapper, smoke};
+use crate::broker::sql::{PrepareError, backend};
+use crate::config::ModuleConfig;
+use crate::registry::{Generation, Refused, Source};
+
+/// Which modules' files are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Look<'a> {
+    All,
+    At(&'a [String]),
+}
+
+impl Look<'_> {
+    fn is_at(self, module: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::At(modules) => modules.iter().any(|other| other == module),
+        }
+    }
+}
+
+impl Swapper {
+    /// Builds a generation of these modules, and publishes it. Nothing of `live` but
+    /// what was seen of files changes when it fails.
+    pub(super) async fn build(
+        &self,
+        live: &mut Live,
+        modules: &[ModuleConfig],
+        look: Look<'_>,
+        cause: Cause,
+    ) -> Result<Done, NotPublished> {
+        let (mut next, mut fresh) = (Vec::with_capacity(modules.len()), Vec::new());
+        for config in modules {
+            let stays = live.version(&config.name).filter(|version| version.config == *config);
+            match stays {
+                Some(version) if !look.is_at(&config.name) => next.push(version.clone()),
+                _ => match self.read(live, config).await? {
+                    Read::Known(version) => next.push(version),
+                    Read::Fresh(version) => {
+                        fresh.push(next.len());
+                        next.push(version);
+                    }
+                },
+            }
+        }
+        let same = |(a, b): (&Version, &Version)| Arc::ptr_eq(a.guest(), b.guest());
+        if next.len() == live.modules.len() && next.iter().zip(&live.modules).all(same) {
+            return Ok(Done { generation: live.id, changed: Vec::new() });
+        }
+        let id = live.id + 1;
+        let offers = next.iter().map(|version| (version.config.route.clone(), version.offer.clone()));
+        let generation = Arc::new(Generation::new(id, offers.collect())?);
+        // Only now: a migration cannot be taken back.
+        for version in fresh.iter().filter_map(|at| next.get(*at)) {
+            self.prepare(version, cause).await?;
+        }
+        for version in fresh.iter().filter_map(|at| next.get(*at)) {
+            smoke::ask(&self.parts.toolboxes, &generation, version).await?;
+        }
+        Ok(self.publish(live, generation, next))
+    }
+
+    async fn read(&self, live: &mut Live, config: &ModuleConfig) -> Result<Read, NotPublished> {
+        let refused = |why| Refused { module: config.name.clone(), why };
+        // Before it is read: what is written meanwhile is a change.
+        live.seen.insert(config.name.clone(), stamp(config).await);
+        let source = Source::read(&config.source).await.map_err(refused)?;
+        if let Some(version) = live.version(&config.name) {
+            let is_held = live.held.get(&config.name);
+            let is_held = is_held.is_some_and(|(held, digest)| held == config && *digest == source.digest);
+            if is_held || version.is_of(config, &source.digest) {
+                return Ok(Read::Known(version.clone()));
+            }
+        }
+        self.parts.foreign.add(backend::schema_name(&config.name));
+        let offer = self.parts.loader.load(config, source).await?;
+        Ok(Read::Fresh(Version { config: config.clone(), offer, since: live.id + 1, upkeep: None }))
+    }
+
+    /// Migrates, and prepares every statement. A database that is away keeps a new
+    /// version from being served, and not a host from starting.
+    async fn prepare(&self, version: &Version, cause: Cause) -> Result<(), NotPublished> {
+        let Some(store) = &version.guest().profile.sql else { return Ok(()) };
+        let module = &version.config.name;
+        match store.prepare().await {
+            Ok(()) => Ok(()),
+            Err(PrepareError::Unreachable(error)) if cause == Cause::Start => {
+                let why = crate::fault::chain(&error);
+                tracing::warn!(module.name = module, "the database of `{module}` cannot be reached, trying on: {why}");
+                Ok(())
+            }
+            Err(source) => Err(NotPublished::Schema { module: module.clone(), source }),
+        }
+    }
+
+    /// Serves a module as it was before its last change.
+    pub(super) async fn take_back(&self, live: &mut Live, module: &str, cause: Cause) -> Result<Done, NotPublished> {
+        let at = live.modules.iter().position(|version| version.config.name == module);
+        let at = at.ok_or_else(|| NotPublished::Unknown(module.to_owned()))?;
+        let before = live.previous.get(module).cloned();
+        let before = before.ok_or_else(|| NotPublished::NothingBefore(module.to_owned()))?;
+        if let Some(store) = &before.guest().profile.sql {
+            match store.verify().await {
+                // Neither version can do anything without it.
+                Ok(()) | Err(PrepareError::Unreachable(_)) => {}
+                Err(source) => return Err(NotPublished::Schema { module: module.to_owned(), source }),
+            }
+        }
+        let mut next = live.modules.clone();
+        let bad = std::mem::replace(&mut next[at], before);
+        let offers = next.iter().map(|version| (version.config.route.clone(), version.offer.clone()));
+        let generation = Arc::new(Generation::new(live.id + 1, offers.collect())?);
+        let done = self.publish(live, generation, next);
+        live.previous.remove(module);
+        live.held.insert(module.to_owned(), (bad.config.clone(), bad.guest().digest.clone()));
+        self.reports.taken_back(module, &bad.guest().digest, cause);
+        Ok(done)
+    }
+}
+
+enum Read {
+    Known(Version),
+    Fresh(Version),
+}
+
+async fn stamp(config: &ModuleConfig) -> Option<Stamp> {
+    let path = config.source.clone();
+    tokio::task::spawn_blocking(move || Stamp::of(&path)).await.ok().flatten()
+}
