@@ -1,11 +1,12 @@
 //! The command line, and the only place with exit codes.
 
 mod check;
+mod health;
 mod print;
 mod signal;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,8 +61,20 @@ enum Command {
         /// The .wasm file
         file: PathBuf,
     },
+    /// Compile a module for every machine of this architecture, into the .cwasm
+    /// file beside it, so that no start has to
+    Compile {
+        /// The .wasm file
+        file: PathBuf,
+    },
     /// Print a token that this host accepts
     Token(TokenArgs),
+    /// Ask the host on the configured port whether it can serve
+    Health {
+        /// Ask only whether it runs
+        #[arg(long)]
+        live: bool,
+    },
 }
 
 #[derive(Args)]
@@ -141,7 +154,12 @@ async fn run(cli: Cli, env: &Env) -> Result<(), CliError> {
         }
         Command::Check => check::check(configure(&flags, env)?).await,
         Command::Inspect { file } => inspect(configure(&flags, env)?, file).await,
+        Command::Compile { file } => compile(&file),
         Command::Token(args) => token(&configure(&flags, env)?, &args),
+        Command::Health { live } => {
+            let path = if live { "/health/live" } else { "/health/ready" };
+            health::ask(&configure(&flags, env)?, path).await
+        }
     }
 }
 
@@ -180,6 +198,13 @@ async fn inspect(config: Config, file: PathBuf) -> Result<(), CliError> {
     let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
     let inspection = registry::inspect(&engine, &artifacts, &file, &config.database).await?;
     print::inspection(&file, &inspection);
+    Ok(())
+}
+
+fn compile(file: &Path) -> Result<(), CliError> {
+    let failed = |error| CliError::Other(format!("cannot compile {}: {error:#}", file.display()));
+    let compiled = artifact::compile(file).map_err(failed)?;
+    print::line(format_args!("{}", compiled.display()));
     Ok(())
 }
 

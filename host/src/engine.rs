@@ -24,6 +24,11 @@ pub const TICK: Duration = Duration::from_millis(5);
 /// was miscompiled by an older patch.
 const ARTEFACT_VERSION: &str = concat!("wasmtime-48.0.8+innkeeper-", env!("CARGO_PKG_VERSION"));
 
+/// The architecture that this host runs on. Naming it keeps Cranelift from asking
+/// the processor what else it can do.
+const TARGET: &str =
+    if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" };
+
 /// Makes the engine for `instances` calls at once, and starts its clock.
 ///
 /// # Errors
@@ -32,6 +37,17 @@ pub fn build(instances: u32) -> wasmtime::Result<Engine> {
     let engine = Engine::new(&config(instances))?;
     start_clock(&engine);
     Ok(engine)
+}
+
+/// An engine that compiles for every machine of this architecture, and not for the
+/// features of this one's processor. What it compiles, [`build`]'s engines load.
+///
+/// # Errors
+/// When the machine cannot reserve address space, or Cranelift does not know it.
+pub fn portable() -> wasmtime::Result<Engine> {
+    let mut config = config(1);
+    config.target(TARGET)?;
+    Engine::new(&config)
 }
 
 fn config(instances: u32) -> Config {

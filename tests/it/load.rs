@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use innkeeper::registry::artifact::Artifacts;
 use serde_json::json;
 
-use crate::harness::{Database, Setup, TestDatabase, TestHost, guest};
+use crate::harness::{Database, HostProcess, Setup, TestDatabase, TestHost, guest};
 
 /// Why a host of this setup does not start.
 async fn refusal(setup: Setup, database: &TestDatabase) -> String {
@@ -225,4 +225,49 @@ async fn a_cache_that_others_may_write_to_is_refused() {
             "{mode:o}: {why}"
         );
     }
+}
+
+fn artefacts(dir: &Path) -> usize {
+    let entries = std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == "cwasm")).count()
+}
+
+/// What was compiled beforehand leaves nothing in the cache.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_comes_compiled_is_not_compiled_again() {
+    let modules = tempfile::tempdir().expect("a directory");
+    let wasm = modules.path().join("hello.wasm");
+    std::fs::copy(guest("hello"), &wasm).expect("copied");
+    let finished = HostProcess::run(&["compile", &wasm.display().to_string()], &[]).await;
+    assert!(finished.status.success(), "{}", finished.stderr);
+    let compiled = wasm.with_extension("cwasm");
+    let good = std::fs::read(&compiled).expect("written");
+    let compiles = async || {
+        let cache = tempfile::tempdir().expect("a directory");
+        let setup = Setup::module(&wasm).env("INNKEEPER_CACHE_DIR", &cache.path().display().to_string());
+        let host = setup.start().await;
+        assert_eq!(host.get("/").send().await.expect("an answer").status(), 200);
+        artefacts(cache.path()) > 0
+    };
+    assert!(!compiles().await, "what was compiled beforehand is used");
+
+    // By whom it was written decides.
+    let mode = |mode| std::fs::set_permissions(&compiled, std::fs::Permissions::from_mode(mode)).expect("changed");
+    mode(0o666);
+    assert!(compiles().await, "a file that others may write");
+    mode(0o644);
+    let folder =
+        |mode| std::fs::set_permissions(modules.path(), std::fs::Permissions::from_mode(mode)).expect("changed");
+    folder(0o777);
+    assert!(compiles().await, "a folder that others may write");
+    folder(0o755);
+    assert!(!compiles().await, "as it was");
+
+    // And what it was made of.
+    std::fs::write(&compiled, &good[..good.len() / 2]).expect("cut");
+    assert!(compiles().await, "a file that was cut");
+    let mut other = good.clone();
+    other[0] ^= 1;
+    std::fs::write(&compiled, &other).expect("replaced");
+    assert!(compiles().await, "another component's file");
 }

@@ -5,6 +5,12 @@
 //! its code, authenticated with a key that only this user can read, and
 //! replaced by renaming, never in place. Anything that does not fit is compiled
 //! anew and overwritten.
+//!
+//! An image brings its modules compiled: `todo.cwasm` beside `todo.wasm`, made by
+//! `innkeeper compile`. Such a file is trusted as the program itself is, when
+//! whoever can write it could as well write that.
+
+mod beside;
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,6 +23,8 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+pub use beside::compile;
+
 /// Length of the code's MAC, which the file starts with.
 const MAC_BYTES: usize = 32;
 /// Artefacts that are kept; the oldest go first. Each is a few megabytes.
@@ -24,20 +32,31 @@ const KEEP: usize = 64;
 
 /// The directory of compiled components.
 pub struct Artifacts {
+    /// None where nothing can be written: then nothing is kept.
+    kept: Option<Kept>,
+}
+
+struct Kept {
     dir: PathBuf,
     key: [u8; 32],
 }
 
 impl Artifacts {
-    /// Opens the directory, or makes it.
+    /// Opens the directory, or makes it. On a file system that is read-only there
+    /// is none, and every start compiles what was not compiled before.
     ///
     /// # Errors
     /// When it cannot be made, or somebody else may write in it.
     pub fn open(dir: &Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        match DirBuilder::new().recursive(true).mode(0o700).create(dir) {
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => return Ok(Self { kept: None }),
+            made => made?,
+        }
         private(dir)?;
-        let key = key(&dir.join("cache.key"))?;
-        Ok(Self { dir: dir.to_owned(), key })
+        match key(&dir.join("cache.key")) {
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(Self { kept: None }),
+            key => Ok(Self { kept: Some(Kept { dir: dir.to_owned(), key: key? }) }),
+        }
     }
 
     /// The compiled component, from the directory or made now. Takes as long as
@@ -46,20 +65,40 @@ impl Artifacts {
     /// # Errors
     /// When the bytes are not a component that the engine takes.
     pub fn component(&self, engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Component> {
+        let Some(kept) = &self.kept else { return Component::new(engine, wasm) };
         let name = name(engine, wasm);
-        let path = self.dir.join(format!("{name}.cwasm"));
-        if let Some(code) = self.read(&path, &name)
+        let path = kept.dir.join(format!("{name}.cwasm"));
+        if let Some(code) = kept.read(&path, &name)
             && let Ok(component) = deserialize(engine, &code)
         {
             return Ok(component);
         }
         let code = engine.precompile_component(wasm)?;
-        if let Err(error) = self.write(&path, &name, &code) {
+        if let Err(error) = kept.write(&path, &name, &code) {
             tracing::warn!(path = %path.display(), "a compiled module was not kept, so the next start compiles it again: {error}");
         }
         deserialize(engine, &code)
     }
 
+    /// The compiled component: from the file beside it, when there is one that can be
+    /// trusted and fits, else as [`Self::component`] has it.
+    ///
+    /// # Errors
+    /// When the bytes are not a component that the engine takes.
+    pub fn component_of(&self, engine: &Engine, source: &Path, wasm: &[u8]) -> wasmtime::Result<Component> {
+        match beside::read(source, wasm).map(|code| deserialize(engine, &code)) {
+            Some(Ok(component)) => Ok(component),
+            Some(Err(error)) => {
+                let path = beside::path(source);
+                tracing::warn!(path = %path.display(), "a compiled module is of another build, and is made anew: {error:#}");
+                self.component(engine, wasm)
+            }
+            None => self.component(engine, wasm),
+        }
+    }
+}
+
+impl Kept {
     /// The code in a file, if it is exactly what this host wrote there.
     fn read(&self, path: &Path, name: &str) -> Option<Vec<u8>> {
         let mut code = fs::read(path).ok()?;
@@ -118,8 +157,9 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: the bytes come from `precompile_component` in this process, or
-    // from a file whose MAC proves that this host wrote them.
+    // SAFETY: the bytes come from `precompile_component` in this process, from a
+    // file whose MAC proves that this host wrote them, or from one that only who
+    // may replace this program could have written.
     #[expect(unsafe_code, reason = "loading compiled code is what the cache is for")]
     unsafe {
         Component::deserialize(engine, code)

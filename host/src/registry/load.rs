@@ -112,7 +112,8 @@ async fn compile(engine: &Engine, artifacts: &Arc<Artifacts>, source: &Path) -> 
     // Compiling takes seconds of a core: not on the threads that serve.
     let compiled = tokio::task::spawn_blocking(move || {
         let wasm = read(&path)?;
-        let component = artifacts.component(&engine, &wasm).map_err(|error| not_a_component(&path, &wasm, &error))?;
+        let component =
+            artifacts.component_of(&engine, &path, &wasm).map_err(|error| not_a_component(&path, &wasm, &error))?;
         Ok((component, digest(&wasm)))
     });
     compiled.await.unwrap_or_else(|panic| Err(Why::Declare(format!("the compiler panicked: {panic}"))))
