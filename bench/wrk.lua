@@ -1,5 +1,5 @@
 -- The load that wrk sends, as `cargo xtask bench` asks for it:
---   wrk … --script wrk.lua URL -- METHOD [TOKEN [BODY]]
+--   wrk … --script wrk.lua URL -- METHOD [TOKEN [BODY [NAME VALUE]…]]
 -- The request is the same every time, so wrk builds it once. The last line of
 -- the output is the result as JSON, latencies in microseconds.
 
@@ -11,6 +11,9 @@ function init(args)
    if args[3] then
       wrk.headers["Content-Type"] = "application/json"
       wrk.body = args[3]
+   end
+   for i = 4, #args, 2 do
+      wrk.headers[args[i]] = args[i + 1]
    end
 end
 

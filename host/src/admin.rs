@@ -44,11 +44,11 @@ fn modules(front: &Front) -> String {
     let Some(generation) = front.registry.current() else {
         return json!({ "generation": null, "modules": [] }).to_string();
     };
-    let modules: Vec<_> = generation.routes.iter().map(|(route, guest)| module(route, guest)).collect();
+    let modules: Vec<_> = generation.guests().map(|guest| module(generation.route(guest), guest)).collect();
     json!({ "generation": generation.id, "modules": modules }).to_string()
 }
 
-fn module(route: &str, guest: &Guest) -> serde_json::Value {
+fn module(route: Option<&str>, guest: &Guest) -> serde_json::Value {
     let profile = &guest.profile;
     let database = profile.sql.as_ref().map(|sql| match sql.readiness() {
         Readiness::Up => json!({ "state": "up", "isolation": sql.isolation() }),

@@ -1,21 +1,29 @@
 //! The composition root: from a configuration to a host that serves.
 
+mod listeners;
+mod stdio;
+mod upkeep;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wasmtime::Engine;
 
+pub use listeners::Listeners;
+
 use crate::broker::identity::Identity;
+use crate::broker::llm::Llm;
 use crate::broker::sql::{self, PrepareError, watcher};
+use crate::call::notice::Changes;
 use crate::config::Config;
 use crate::front::{self, Front, admit::Admission};
+use crate::mcp::{self, Mcp};
+use crate::offers::{Toolboxes, inner_calls};
 use crate::otlp::Otlp;
 use crate::registry::artifact::Artifacts;
 use crate::registry::{self, Generation, Refused, Registry};
@@ -25,8 +33,6 @@ use crate::{admin, engine};
 /// Room in the pool beyond the requests in flight: calls that are being torn
 /// down, and `declare` of modules that are being loaded.
 const SPARE_INSTANCES: u32 = 64;
-/// How often the recorder of metrics tidies up; it grows in between.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// Why a host did not start.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +56,15 @@ pub enum StartError {
     /// Callers cannot be verified as configured.
     #[error("callers cannot be verified: {0}")]
     Identity(&'static str),
+    /// Nothing can be sealed.
+    #[error("{0}")]
+    Random(&'static str),
+    /// A client of this process alone cannot be served.
+    #[error("cannot speak on standard input and output: {0}")]
+    Stdio(String),
+    /// Models cannot be asked as configured.
+    #[error(transparent)]
+    Llm(#[from] crate::broker::llm::SetupError),
     /// The way to the collector cannot be made.
     #[error("cannot make a TLS client for OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
     Otlp(#[from] crate::otlp::TlsError),
@@ -72,6 +87,7 @@ pub struct App {
     engine: Engine,
     artifacts: Arc<Artifacts>,
     front: Arc<Front>,
+    llm: Arc<Llm>,
     metrics: Option<PrometheusHandle>,
     otlp: Option<Otlp>,
     tasks: TaskTracker,
@@ -85,22 +101,38 @@ impl App {
     /// # Errors
     /// When the machine does not give what the configuration asks for.
     pub fn new(config: Config) -> Result<Self, StartError> {
-        let engine = engine::build(config.max_in_flight + SPARE_INSTANCES).map_err(StartError::Engine)?;
+        let instances = config.max_in_flight + inner_calls(config.max_in_flight) + SPARE_INSTANCES;
+        let engine = engine::build(instances).map_err(StartError::Engine)?;
         let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
         // First: what counts asks for its counter when it is made.
         let metrics = crate::telemetry::metrics();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let otlp = config.otlp.as_ref().map(|otlp| Otlp::start(otlp, &tasks)).transpose()?;
         let schemas = config.modules.iter().map(|module| sql::backend::schema_name(&module.name)).collect();
+        let (registry, changes) = (Arc::new(Registry::default()), Changes::default());
+        let admission = Admission::new(config.max_in_flight);
+        let toolboxes = Toolboxes::new(config.max_in_flight);
+        let parts = mcp::Parts {
+            registry: Arc::clone(&registry),
+            changes: changes.clone(),
+            places: admission.places(),
+            toolboxes: toolboxes.clone(),
+            tasks: tasks.clone(),
+            closing: stop.clone(),
+        };
+        let llm = Arc::new(Llm::new(&config.llm, &config.database.kind, &tasks)?);
         let front = Arc::new(Front {
             identity: Arc::new(Identity::new(&config, schemas, &tasks).map_err(StartError::Identity)?),
             trusted_proxies: config.trusted_proxies,
-            registry: Arc::new(Registry::default()),
-            admission: Admission::new(config.max_in_flight),
+            registry,
+            mcp: Mcp::new(&config, parts).map_err(StartError::Random)?,
+            admission,
             tracer: otlp.as_ref().map(Otlp::tracer),
+            changes,
+            toolboxes,
             draining: AtomicBool::new(false),
         });
-        Ok(Self { config, engine, artifacts, front, metrics, otlp, tasks, stop })
+        Ok(Self { config, engine, artifacts, front, llm, metrics, otlp, tasks, stop })
     }
 
     /// Loads every module and publishes them as the first generation. A database
@@ -111,22 +143,18 @@ impl App {
     /// A module that can never be served as it is.
     pub async fn load(&self) -> Result<(), StartError> {
         self.front.identity.prepare_accounts().await;
-        let mut routes = Vec::new();
+        self.llm.prepare().await;
+        let shared = registry::Shared { identity: &self.front.identity, llm: &self.llm };
+        let mut modules = Vec::new();
         for module in &self.config.modules {
-            let guest = registry::load(
-                &self.engine,
-                &self.artifacts,
-                module,
-                &self.config.database,
-                Some(&self.front.identity),
-            )
-            .await?;
-            if let Some(store) = &guest.profile.sql {
+            let (engine, artifacts, database) = (&self.engine, &self.artifacts, &self.config.database);
+            let offer = registry::load(engine, artifacts, module, database, Some(shared)).await?;
+            if let Some(store) = &offer.guest.profile.sql {
                 self.connect(&module.name, store).await?;
             }
-            routes.push((module.route.clone(), Arc::new(guest)));
+            modules.push((module.route.clone(), offer));
         }
-        self.front.registry.swap(Generation::new(1, routes));
+        self.front.registry.swap(Generation::new(1, modules)?);
         Ok(())
     }
 
@@ -141,11 +169,8 @@ impl App {
             }
             Err(source) => return Err(StartError::Schema { module: module.to_owned(), source }),
         }
-        let (store, module, stop) = (Arc::clone(store), module.to_owned(), self.stop.clone());
-        self.tasks.spawn(async move {
-            // The token's only message is "stop", and then there is nothing left to do.
-            let _ = stop.run_until_cancelled(watcher::look_after(&module, &store)).await;
-        });
+        let (store, module) = (Arc::clone(store), module.to_owned());
+        self.keep(async move { watcher::look_after(&module, &store).await });
         Ok(())
     }
 
@@ -169,6 +194,7 @@ impl App {
             self.tasks.spawn(server::run(listener, service, options, self.stop.clone().cancelled_owned()));
         }
         self.keep_metrics();
+        self.keep_budgets();
         tokio::pin!(shutdown);
         // The signal to stop counts from the start: modules may take their time.
         let loaded = tokio::select! {
@@ -182,6 +208,7 @@ impl App {
         self.front.draining.store(true, Ordering::Relaxed);
         self.stop.cancel();
         let drained = public.await.unwrap_or(Drained::CutOff);
+        self.front.mcp.end();
         if let Some(otlp) = self.otlp {
             otlp.stop().await;
         }
@@ -189,61 +216,4 @@ impl App {
         self.tasks.wait().await;
         loaded.unwrap_or(Ok(())).map(|()| drained)
     }
-
-    /// The metrics recorder keeps every observation until it is tidied up.
-    fn keep_metrics(&self) {
-        let (Some(metrics), stop) = (self.metrics.clone(), self.stop.clone()) else { return };
-        let upkeep = async move {
-            loop {
-                tokio::time::sleep(METRICS_UPKEEP).await;
-                metrics.run_upkeep();
-            }
-        };
-        self.tasks.spawn(async move {
-            let _ = stop.run_until_cancelled(upkeep).await;
-        });
-    }
-
-    fn announce(&self) {
-        for module in &self.config.modules {
-            tracing::info!(module.name = %module.name, module.route = %module.route, module.source = %module.source.display(),
-                "module `{}` serves {}", module.name, module.route);
-        }
-        if !self.front.identity.is_configured() {
-            tracing::warn!(
-                "no credential can be verified, so every caller is anonymous; set BETTER_AUTH_SECRET, BETTER_AUTH_URL or AUTH_JWKS_URL, or INNKEEPER_DEV=1 to try things out"
-            );
-        } else if self.config.auth.secret.is_none() {
-            tracing::info!(
-                "without BETTER_AUTH_SECRET neither HS256 tokens nor session cookies are accepted: only what public keys or Better Auth's tables vouch for"
-            );
-        }
-    }
-}
-
-/// The ports, taken before anything slow happens.
-pub struct Listeners {
-    /// Where clients come.
-    pub public: TcpListener,
-    /// Where operators come.
-    pub admin: Option<TcpListener>,
-}
-
-impl Listeners {
-    /// Takes the configured ports.
-    ///
-    /// # Errors
-    /// [`StartError::Bind`].
-    pub async fn bind(config: &Config) -> Result<Self, StartError> {
-        let public = bind(config.listen, "INNKEEPER_LISTEN").await?;
-        let admin = match config.admin_listen {
-            Some(address) => Some(bind(address, "INNKEEPER_ADMIN_LISTEN (`off` for none)").await?),
-            None => None,
-        };
-        Ok(Self { public, admin })
-    }
-}
-
-async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source, setting })
 }

@@ -12,6 +12,9 @@ pub mod imports {
                 import innkeeper:backend/accounts@0.1.0;
                 import innkeeper:backend/sql@0.1.0;
                 import innkeeper:backend/sql-text@0.1.0;
+                import innkeeper:backend/notify@0.1.0;
+                import innkeeper:backend/llm@0.1.0;
+                import innkeeper:backend/toolbox@0.1.0;
             }
         ",
         imports: {
@@ -19,8 +22,14 @@ pub mod imports {
             "innkeeper:backend/accounts": async | trappable,
             "innkeeper:backend/sql": async | trappable,
             "innkeeper:backend/sql-text": async | trappable,
+            // Waits for a model.
+            "innkeeper:backend/llm": async | trappable,
+            // Waits for another guest.
+            "innkeeper:backend/toolbox": async | trappable,
             default: trappable,
         },
+        // What one guest answers, another one reads.
+        with: { "innkeeper:backend/types": crate::bindings::offers::innkeeper::backend::types },
     });
 }
 
@@ -30,6 +39,25 @@ pub mod schema {
     wasmtime::component::bindgen!({
         path: "../wit",
         world: "innkeeper:backend/schema-exports",
+        exports: { default: async },
+    });
+}
+
+/// What a module offers beside HTTP. A module exports some of it; which is found
+/// out interface by interface.
+pub mod offers {
+    #![allow(missing_docs, unreachable_pub, clippy::all)]
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package innkeeper:host;
+            world offers {
+                export innkeeper:backend/tools@0.1.0;
+                export innkeeper:backend/resources@0.1.0;
+                export innkeeper:backend/prompts@0.1.0;
+                export innkeeper:backend/completions@0.1.0;
+            }
+        ",
         exports: { default: async },
     });
 }

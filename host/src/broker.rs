@@ -3,4 +3,6 @@
 
 pub mod identity;
 pub mod llm;
+pub mod notify;
 pub mod sql;
+pub mod toolbox;

@@ -1,11 +1,16 @@
 //! One entry into a guest: who is calling, until when, and under which id.
 
+mod deadline;
+pub mod notice;
+pub mod toolbox;
 pub mod trace;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
+pub use deadline::{Deadline, Pause};
+pub use notice::Notices;
+pub use toolbox::Toolbox;
 use trace::Trace;
 
 /// A verified caller. Made by the identity broker alone; from there on it is a
@@ -56,7 +61,11 @@ pub struct Call {
     /// asks. No guest sees it.
     pub client: Option<Client>,
     /// When the host gives up on the call.
-    pub deadline: Instant,
+    pub deadline: Deadline,
     /// Where its spans belong.
     pub trace: Trace,
+    /// Where its notices go.
+    pub notices: Notices,
+    /// The tools of other modules that it can reach.
+    pub toolbox: Toolbox,
 }

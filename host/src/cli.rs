@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::app::{App, Listeners, StartError};
 use crate::broker::identity::{NewToken, mint};
-use crate::config::{Config, Env, Flags};
+use crate::config::{Config, Env, Flags, Problems};
 use crate::registry::artifact::{self, Artifacts};
 use crate::server::Drained;
 use crate::telemetry::{self, Format};
@@ -75,6 +75,13 @@ enum Command {
         #[arg(long)]
         live: bool,
     },
+    /// Speak the Model Context Protocol on standard input and output, as one caller:
+    /// the one of INNKEEPER_TOKEN, or nobody
+    Mcp {
+        /// Be this user [needs INNKEEPER_DEV=1]
+        #[arg(long = "as", value_name = "USER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        user: Option<String>,
+    },
 }
 
 #[derive(Args)]
@@ -97,7 +104,7 @@ struct TokenArgs {
 #[derive(Debug, thiserror::Error)]
 enum CliError {
     #[error(transparent)]
-    Config(#[from] crate::config::Problems),
+    Config(#[from] Problems),
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(transparent)]
@@ -111,10 +118,14 @@ enum CliError {
 impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Module(_) | Self::Start(StartError::Identity(_)) => EX_CONFIG,
+            Self::Config(_) | Self::Module(_) | Self::Start(StartError::Identity(_) | StartError::Llm(_)) => EX_CONFIG,
             Self::Start(StartError::Module(_) | StartError::Schema { .. } | StartError::Cache(_)) => EX_CONFIG,
+            Self::Start(StartError::Stdio(_)) => EX_CONFIG,
             Self::Unavailable(_) => EX_UNAVAILABLE,
-            Self::Start(StartError::Bind { .. } | StartError::Engine(_) | StartError::Otlp(_)) | Self::Other(_) => 1,
+            Self::Start(
+                StartError::Bind { .. } | StartError::Engine(_) | StartError::Otlp(_) | StartError::Random(_),
+            )
+            | Self::Other(_) => 1,
         }
     }
 }
@@ -160,6 +171,7 @@ async fn run(cli: Cli, env: &Env) -> Result<(), CliError> {
             let path = if live { "/health/live" } else { "/health/ready" };
             health::ask(&configure(&flags, env)?, path).await
         }
+        Command::Mcp { user } => stdio(configure(&flags, env)?, user, env).await,
     }
 }
 
@@ -206,6 +218,18 @@ fn compile(file: &Path) -> Result<(), CliError> {
     let compiled = artifact::compile(file).map_err(failed)?;
     print::line(format_args!("{}", compiled.display()));
     Ok(())
+}
+
+async fn stdio(config: Config, user: Option<String>, env: &Env) -> Result<(), CliError> {
+    let token = match user {
+        Some(user) if config.dev => Some(sign(&config, &user, None, None, DEV_TOKEN_TIME)?),
+        Some(_) => {
+            let why = "`--as` is for development; set INNKEEPER_DEV=1, or INNKEEPER_TOKEN to a token of the user's";
+            return Err(CliError::Other(why.to_owned()));
+        }
+        None => env.secret("INNKEEPER_TOKEN", &mut Problems::default()).map(|token| token.expose_secret().to_owned()),
+    };
+    App::new(config)?.stdio(token, signal::stop()).await.map_err(CliError::from)
 }
 
 fn token(config: &Config, args: &TokenArgs) -> Result<(), CliError> {

@@ -18,6 +18,7 @@ pub mod problems;
 mod raw;
 #[cfg(test)]
 mod tests;
+mod toolbox;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ pub use limits::ModuleLimits;
 pub use llm::{Dialect, Llm, LlmBudget, LlmBudgets, LlmModel, LlmTimeouts, Quirks};
 pub use otlp::Otlp;
 pub use problems::{Problem, Problems};
+pub use toolbox::ToolGrant;
 
 /// What the command line may set.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +74,10 @@ pub struct Config {
     pub otlp: Option<Otlp>,
     /// Origins that browsers may call from.
     pub cors_origins: Vec<HeaderValue>,
+    /// The language models that guests may ask.
+    pub llm: Llm,
+    /// The endpoint of the Model Context Protocol.
+    pub mcp: Mcp,
     /// The modules, in the order of the file.
     pub modules: Vec<ModuleConfig>,
 }
@@ -139,6 +145,28 @@ pub struct Auth {
     pub local: bool,
 }
 
+/// How the Model Context Protocol is served.
+#[derive(Clone, Debug, Default)]
+pub struct Mcp {
+    /// The address that clients know this host by, without a path of its own. None:
+    /// only clients of this machine are let in, and none is told where tokens are.
+    pub public_url: Option<Url>,
+    /// Further names that this host is reached by.
+    pub hosts: Vec<String>,
+    /// Nobody is let in without a credential. Otherwise the tools decide.
+    pub require_auth: bool,
+}
+
+impl Auth {
+    /// Who gives tokens out: the issuers, else Better Auth.
+    pub fn servers(&self) -> Vec<String> {
+        let better_auth = self.url.iter().map(|url| url.origin().ascii_serialization());
+        let issuers = self.issuers.iter().filter(|issuer| issuer.starts_with("http")).cloned();
+        let servers: Vec<String> = issuers.collect();
+        if servers.is_empty() { better_auth.collect() } else { servers }
+    }
+}
+
 /// One module.
 #[derive(Clone, Debug)]
 pub struct ModuleConfig {
@@ -163,6 +191,11 @@ pub struct Grants {
     pub sql: Option<SqlGrant>,
     /// Registering users and signing them in.
     pub accounts: AccountsGrant,
+    /// Language models, by alias; the first is the one that is asked when a guest
+    /// names none. None of them in the list: it is served, and told so.
+    pub llm: Option<Vec<String>>,
+    /// Tools of other modules. None of them in the list: it is served, and has none.
+    pub toolbox: Option<Vec<ToolGrant>>,
 }
 
 /// Whether a module may register users and sign them in.

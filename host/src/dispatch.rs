@@ -18,6 +18,8 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response, uri::Scheme};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::oneshot::{self, Sender};
+use wasmtime::Store;
+use wasmtime::component::Instance;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme as WasiScheme};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::{Error, WasiHttpView};
@@ -26,7 +28,7 @@ pub use body::Body;
 pub use failed::Failed;
 
 use crate::call::Call;
-use crate::instance::{self, Guest};
+use crate::instance::{self, Guest, State};
 
 type Head = Result<Response<HyperOutgoingBody>, ErrorCode>;
 
@@ -69,40 +71,80 @@ pub async fn run<H: Send + 'static>(
     Ok(Response::from_parts(head, body))
 }
 
-/// The future that *is* the call. It owns the permit and the store.
+/// Calls a function that a guest exports, through `work`, which gets the instance
+/// in its store. Everything is released when the future ends or is dropped.
+///
+/// # Errors
+/// See [`Failed`].
+pub async fn call<T, H, W>(guest: &Guest, call: Call, held: H, work: W) -> Result<T, Failed>
+where
+    T: Send + 'static,
+    H: Send + 'static,
+    W: for<'s> FnOnce(&'s mut Store<State>, Instance) -> Work<'s, T> + Send + 'static,
+{
+    let pre = guest.pre.clone();
+    let entered = enter(guest, call, held, move |store| {
+        Box::pin(async move {
+            let instance = pre.instantiate_async(&mut *store).await?;
+            work(store, instance).await
+        })
+    })?;
+    entered.await
+}
+
+/// What happens in a store.
+pub type Work<'s, T> = BoxFuture<'s, wasmtime::Result<T>>;
+
+/// One call of the HTTP handler.
 fn start<H: Send + 'static>(
     guest: &Guest,
-    mut call: Call,
+    call: Call,
     request: Request<Bytes>,
     (head, held): (Sender<Head>, H),
 ) -> Result<BoxFuture<'static, Result<(), Failed>>, Failed> {
+    let http = guest.exports.http.clone().ok_or(Failed::NoAnswer)?;
+    enter(guest, call, held, move |store| {
+        Box::pin(async move {
+            let incoming = store.data_mut().http().new_incoming_request(scheme(&request), request.map(whole))?;
+            let out = store.data_mut().http().new_response_outparam(head)?;
+            let instance = http.instantiate_async(&mut *store).await?;
+            instance.wasi_http_incoming_handler().call_handle(store, incoming, out).await
+        })
+    })
+}
+
+/// The future that *is* the call. It owns the permit and the store.
+fn enter<T, H, W>(
+    guest: &Guest,
+    mut call: Call,
+    held: H,
+    work: W,
+) -> Result<BoxFuture<'static, Result<T, Failed>>, Failed>
+where
+    T: Send + 'static,
+    H: Send + 'static,
+    W: for<'s> FnOnce(&'s mut Store<State>) -> Work<'s, T> + Send + 'static,
+{
     let permit = Arc::clone(&guest.permits).try_acquire_owned().map_err(|_| Failed::Busy)?;
-    let pre = guest.http.clone();
     let mut span = call.trace.internal(|| format!("guest {}", guest.profile.name).into());
     if span.is_recording() {
         span.set("module.name", Arc::clone(&guest.profile.name));
     }
     call.trace = span.trace();
-    let deadline = call.deadline.into();
-    let mut store = instance::store(pre.engine(), &guest.profile, &Arc::new(call));
-    let enter = async move {
+    let deadline = call.deadline.clone();
+    let mut store = instance::store(guest.pre.engine(), &guest.profile, &Arc::new(call));
+    let entered = async move {
         let _held = (permit, held);
-        let result = async {
-            let incoming = store.data_mut().http().new_incoming_request(scheme(&request), request.map(whole))?;
-            let out = store.data_mut().http().new_response_outparam(head)?;
-            let instance = pre.instantiate_async(&mut store).await?;
-            instance.wasi_http_incoming_handler().call_handle(&mut store, incoming, out).await
-        }
-        .await;
+        let result = work(&mut store).await;
         result.map_err(|error| Failed::classify(error, &store.data().budget))
     };
     // A panic in a host function must cost this request alone.
-    let guarded = AssertUnwindSafe(tokio::time::timeout_at(deadline, enter)).catch_unwind();
+    let guarded = AssertUnwindSafe(entered).catch_unwind();
     Ok(Box::pin(async move {
-        let result = match guarded.await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Failed::OutOfTime),
-            Err(_) => Err(Failed::Panicked),
+        let result = tokio::select! {
+            biased;
+            result = guarded => result.unwrap_or(Err(Failed::Panicked)),
+            () = deadline.passed() => Err(Failed::OutOfTime),
         };
         result.inspect_err(|failed| span.fail(failed.kind()))
     }))

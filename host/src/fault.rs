@@ -9,7 +9,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
+use serde_json::Value;
 
 /// Who has to act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,16 @@ pub enum Code {
     Forbidden,
     /// No module answers this path.
     NotFound,
+    /// The path is served, by other methods.
+    MethodNotAllowed,
+    /// The client takes no answer of the kind that there is.
+    NotAcceptable,
+    /// The body is of another kind than is read here.
+    UnsupportedMediaType,
+    /// The body is well formed, and its values are not what is asked for.
+    Unprocessable,
+    /// The request cannot be completed as things are.
+    Conflict,
     /// The body did not arrive in time.
     RequestTimeout,
     /// The body is larger than the limit.
@@ -76,6 +87,11 @@ impl Code {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotAcceptable => "not_acceptable",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Unprocessable => "unprocessable",
+            Self::Conflict => "conflict",
             Self::RequestTimeout => "request_timeout",
             Self::BodyTooLarge => "body_too_large",
             Self::TargetTooLong => "target_too_long",
@@ -96,6 +112,11 @@ impl Code {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Conflict => StatusCode::CONFLICT,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
@@ -118,20 +139,38 @@ pub struct Fault {
     pub code: Code,
     /// What the client reads, in `{"detail": …}`.
     pub public: Cow<'static, str>,
+    /// What else it reads beside `detail`, for programs: a key and its value.
+    pub beside: Option<Box<(&'static str, Value)>>,
     /// What the log reads.
     pub source: Option<Box<dyn StdError + Send + Sync>>,
+    /// How to get a credential that would do, as `WWW-Authenticate` says it.
+    pub challenge: Option<Box<HeaderValue>>,
 }
 
 impl Fault {
     /// A failure without a cause beyond itself.
     pub fn new(blame: Blame, code: Code, public: impl Into<Cow<'static, str>>) -> Self {
-        Self { blame, code, public: public.into(), source: None }
+        Self { blame, code, public: public.into(), beside: None, source: None, challenge: None }
     }
 
     /// The same with its cause, for the log.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// The same with something for programs to read.
+    #[must_use]
+    pub fn beside(mut self, key: &'static str, value: Value) -> Self {
+        self.beside = Some(Box::new((key, value)));
+        self
+    }
+
+    /// The same with a word on how to get a credential that would do.
+    #[must_use]
+    pub fn challenge(mut self, challenge: HeaderValue) -> Self {
+        self.challenge = Some(Box::new(challenge));
         self
     }
 

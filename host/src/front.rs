@@ -12,7 +12,6 @@ mod span;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body::Body as HttpBody;
@@ -24,10 +23,13 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 pub use respond::AnswerBody;
 
 use crate::broker::identity::{Identity, Refusal, Rejected, policy};
-use crate::call::{Call, trace::Tracer};
+use crate::call::notice::Changes;
+use crate::call::{Call, Caller, Deadline, trace::Tracer};
 use crate::dispatch;
 use crate::fault::{Blame, Code, Fault};
-use crate::registry::Registry;
+use crate::mcp::{self, Asked, Mcp};
+use crate::offers::Toolboxes;
+use crate::registry::{Generation, Registry};
 
 /// Answers smaller than this are not compressed: the header costs more.
 const COMPRESS_ABOVE: u64 = 1_024;
@@ -53,6 +55,12 @@ pub struct Front {
     pub admission: admit::Admission,
     /// Makes spans; none when no collector is configured.
     pub tracer: Option<Tracer>,
+    /// The protocol of models and their tools.
+    pub mcp: Mcp,
+    /// What changes, for clients that listen.
+    pub changes: Changes,
+    /// Ways to the tools of other modules.
+    pub toolboxes: Toolboxes,
     /// Whether the host is about to stop.
     pub draining: std::sync::atomic::AtomicBool,
 }
@@ -119,8 +127,14 @@ where
     B: HttpBody<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + Unpin,
 {
     admit::check_head(&request)?;
-    let caller = front.identity.authenticate(request.method(), request.headers()).await.map_err(refused)?;
     let generation = front.registry.current();
+    if let Some(generation) = generation.as_ref().filter(|now| front.mcp.serves(request.uri().path(), now)) {
+        return mcp(front, request, Arc::clone(generation), outcome).await;
+    }
+    let caller = front.identity.authenticate(request.method(), request.headers()).await.map_err(refused)?;
+    if let Some(generation) = generation.as_ref().filter(|now| is_of_tools(request.uri().path(), now)) {
+        return tools(front, request, caller, (Arc::clone(generation), outcome)).await;
+    }
     let generation = generation.ok_or_else(|| Fault::new(Blame::Host, Code::NotServing, "Service is starting"))?;
     let found = route::find(&generation, request.uri().path());
     let (route, guest) = found.ok_or_else(|| Fault::new(Blame::Caller, Code::NotFound, "Not Found"))?;
@@ -134,8 +148,63 @@ where
     request.headers_mut().insert(respond::REQUEST_ID, id.1);
     let trace = outcome.span().trace();
     trace.write(request.headers_mut());
-    let call = Call { id: id.0, caller, client, deadline: Instant::now() + guest.profile.limits.wall, trace };
+    let call = Call {
+        id: id.0,
+        caller,
+        client,
+        deadline: Deadline::after(guest.profile.limits.wall),
+        trace,
+        notices: front.changes.notices(),
+        toolbox: front.toolboxes.of(&generation, guest),
+    };
     Ok(dispatch::run(guest, call, request, (place, room)).await?)
+}
+
+fn is_of_tools(path: &str, generation: &Generation) -> bool {
+    mcp::serves_tools(path, generation, || route::find(generation, path).is_some())
+}
+
+/// A request for a tool, or about tools, in plain HTTP.
+async fn tools<B>(
+    front: &Front,
+    request: Request<B>,
+    caller: Option<Caller>,
+    (generation, outcome): (Arc<Generation>, &mut respond::Outcome),
+) -> Result<Response<dispatch::Body>, Fault>
+where
+    B: HttpBody<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + Unpin,
+{
+    if let Some(guest) = mcp::tool_at(request.uri().path(), &generation) {
+        outcome.routed(mcp::TOOLS, guest);
+    }
+    let client = client::of(&request, front.trusted_proxies);
+    let (request, room) = front.admission.read_body(request).await?;
+    let (id, trace) = (outcome.request_id().0, outcome.span().trace());
+    front.mcp.serve_tools(request, Asked { id, caller, client, trace, generation }, room).await
+}
+
+/// A request for what modules offer beside HTTP. A place in flight is taken for each
+/// call into a guest, and not for a stream that waits.
+async fn mcp<B>(
+    front: &Front,
+    request: Request<B>,
+    generation: Arc<Generation>,
+    outcome: &mut respond::Outcome,
+) -> Result<Response<dispatch::Body>, Fault>
+where
+    B: HttpBody<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + Unpin,
+{
+    if let Some(answer) = front.mcp.gate(&request, &generation)? {
+        return Ok(answer);
+    }
+    let caller = front.identity.authenticate(request.method(), request.headers()).await;
+    let caller = caller.map_err(|refusal| front.mcp.challenge(refused(refusal)))?;
+    front.mcp.admit(request.method(), request.headers(), caller.as_ref())?;
+    let client = client::of(&request, front.trusted_proxies);
+    let (mut request, room) = front.admission.read_body(request).await?;
+    policy::strip(request.headers_mut());
+    let (id, trace) = (outcome.request_id().0, outcome.span().trace());
+    front.mcp.serve(request, Asked { id, caller, client, trace, generation }, room).await
 }
 
 /// What a refusal by the identity broker is to a client.

@@ -5,6 +5,7 @@
 //! request.
 
 mod budget;
+mod exports;
 mod guest_log;
 mod view;
 
@@ -18,13 +19,13 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiHttpCtx;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 pub use budget::{Budget, HostCallsUsedUp};
+pub use exports::Exports;
 
-use crate::broker::{identity::Identity, sql};
+use crate::broker::{identity::Identity, llm, sql};
 use crate::call::Call;
-use crate::config::ModuleLimits;
+use crate::config::{ModuleLimits, ToolGrant};
 use crate::engine::TICK;
 use crate::telemetry;
 
@@ -50,8 +51,12 @@ pub struct Profile {
     pub settings: WasiConfigVariables,
     /// The SQL broker, when granted.
     pub sql: Option<Arc<sql::Store>>,
+    /// The module's language models, when granted. There may still be none.
+    pub llm: Option<llm::Access>,
     /// The broker of local accounts, when granted. They may still be off.
     pub identity: Option<Arc<Identity>>,
+    /// Tools of other modules, when granted.
+    pub toolbox: Option<Vec<ToolGrant>>,
     /// Requests that it served.
     pub served: Counter,
     /// How long they took.
@@ -64,7 +69,7 @@ impl Profile {
         // Looked up here and not per request: a look-up makes and hashes a key.
         let served = metrics::counter!(telemetry::REQUESTS, "module" => name.to_owned(), "blame" => "none");
         let latency = metrics::histogram!(telemetry::LATENCY, "module" => name.to_owned());
-        Self { name: name.into(), limits, settings, sql, identity: None, served, latency }
+        Self { name: name.into(), limits, settings, sql, llm: None, toolbox: None, identity: None, served, latency }
     }
 }
 
@@ -72,8 +77,10 @@ impl Profile {
 pub struct Guest {
     /// What its calls share.
     pub profile: Arc<Profile>,
-    /// Its HTTP handler, ready to be instantiated.
-    pub http: ProxyPre<State>,
+    /// Ready to be instantiated.
+    pub pre: InstancePre<State>,
+    /// What can be called of it.
+    pub exports: Exports,
     /// One permit per call.
     pub permits: Arc<Semaphore>,
     /// SHA-256 of the component, in hexadecimal.
@@ -81,13 +88,14 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// A guest from a component that exports an HTTP handler.
+    /// A guest from a component; none when it exports nothing that can be called.
     ///
     /// # Errors
-    /// When it exports none.
-    pub fn new(profile: Profile, pre: InstancePre<State>, digest: String) -> wasmtime::Result<Self> {
+    /// When it exports something that is not what this host calls.
+    pub fn new(profile: Profile, pre: InstancePre<State>, digest: String) -> wasmtime::Result<Option<Self>> {
         let permits = Arc::new(Semaphore::new(profile.limits.concurrency as usize));
-        Ok(Self { http: ProxyPre::new(pre)?, profile: Arc::new(profile), permits, digest })
+        let exports = Exports::find(&pre)?;
+        Ok(exports.map(|exports| Self { pre, exports, profile: Arc::new(profile), permits, digest }))
     }
 }
 
@@ -103,6 +111,7 @@ pub struct State {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: view::Hooks,
+    log: guest_log::GuestLog,
 }
 
 impl State {
@@ -114,9 +123,9 @@ impl State {
         let log = guest_log::GuestLog::new(Arc::clone(&profile.name), Arc::clone(&call));
         // No arguments, no environment, no preopened directory, no network:
         // the builder's defaults, and nothing is added here.
-        let wasi = WasiCtx::builder().max_random_size(RANDOM_BYTES).stdout(log.clone()).stderr(log).build();
+        let wasi = WasiCtx::builder().max_random_size(RANDOM_BYTES).stdout(log.clone()).stderr(log.clone()).build();
         let budget = Budget::new(&profile.limits);
-        Self { call, profile, budget, table, wasi, http, hooks: view::Hooks }
+        Self { call, profile, budget, table, wasi, http, hooks: view::Hooks, log }
     }
 
     /// Counts one call of a host function.
@@ -125,6 +134,11 @@ impl State {
     /// When the module's `host_calls` are used up; that ends the call.
     pub fn host_call(&mut self) -> Result<(), HostCallsUsedUp> {
         self.budget.host_call()
+    }
+
+    /// A line for the host's log, under the same limits as what the guest prints.
+    pub fn log_line(&self, text: &str) {
+        self.log.line(text);
     }
 }
 

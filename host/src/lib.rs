@@ -14,6 +14,10 @@ pub mod server;
 pub mod admin;
 pub mod front;
 
+pub mod mcp;
+
+pub mod offers;
+
 pub mod dispatch;
 pub mod registry;
 
@@ -25,6 +29,7 @@ pub mod otlp;
 pub mod bindings;
 pub mod call;
 pub mod config;
+pub mod database;
 pub mod fault;
 pub mod telemetry;
 

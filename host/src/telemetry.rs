@@ -27,6 +27,13 @@ pub const IDENTITY_LOOKUPS: &str = "innkeeper_identity_lookups_total";
 /// Calls of the accounts broker, by call (`register`, `login`, `sign-out`) and
 /// by outcome: many `wrong_credentials` or `too_many` are somebody who guesses.
 pub const ACCOUNT_CALLS: &str = "innkeeper_account_calls_total";
+/// Requests to language models, by module, alias and outcome: `ok`, `hung-up`, or
+/// the word for what went wrong.
+pub const LLM_REQUESTS: &str = "innkeeper_llm_requests_total";
+/// Tokens as the budgets counted them, by module, alias and kind: `input` or `output`.
+pub const LLM_TOKENS: &str = "innkeeper_llm_tokens_total";
+/// Seconds until an answer began, by module and alias.
+pub const LLM_FIRST_EVENT: &str = "innkeeper_llm_first_event_seconds";
 /// Spans that the collector did not get.
 pub const SPANS_LOST: &str = "innkeeper_spans_lost_total";
 
@@ -70,13 +77,24 @@ where
     // `EnvFilter` would print warnings of its own between the lines.
     let filter =
         filter.and_then(|text| text.parse().ok()).unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    // It tells of every request at `info`, and at `debug` what guests answered.
+    let filter: Targets = filter.with_target("rmcp", LevelFilter::WARN);
     let lines = fmt::layer().with_writer(writer);
+    let registry = registry().with(silence()).with(filter);
     match format {
-        Format::Text => tracing::subscriber::set_global_default(registry().with(filter).with(lines.with_target(false))),
+        Format::Text => tracing::subscriber::set_global_default(registry.with(lines.with_target(false))),
         Format::Json => tracing::subscriber::set_global_default(
-            registry().with(filter).with(lines.json().flatten_event(true).with_current_span(false)),
+            registry.with(lines.json().flatten_event(true).with_current_span(false)),
         ),
     }
+}
+
+/// Whatever the operator's filter says: the client of language models logs whole
+/// answers, and errors that hold parts of keys. `broker/llm` says what there is to
+/// say about them.
+pub(crate) fn silence() -> Targets {
+    let all = Targets::new().with_default(LevelFilter::TRACE);
+    all.with_target("async_openai", LevelFilter::OFF).with_target("reqwest", LevelFilter::OFF)
 }
 
 /// Starts metrics for the process; the handle renders them for `/metrics`.
@@ -90,6 +108,24 @@ pub fn metrics() -> Option<PrometheusHandle> {
     metrics::describe_gauge!(IN_FLIGHT, "Requests that are being served");
     metrics::describe_counter!(IDENTITY_LOOKUPS, "Reads of Better Auth's tables");
     metrics::describe_counter!(LOG_DROPPED, "Guest log lines over a call's limit");
+    metrics::describe_counter!(LLM_REQUESTS, "Requests to language models");
+    metrics::describe_counter!(LLM_TOKENS, "Tokens that language models took and gave");
+    metrics::describe_histogram!(LLM_FIRST_EVENT, metrics::Unit::Seconds, "Time until an answer began");
     metrics::describe_counter!(SPANS_LOST, "Spans that the collector did not get");
     Some(handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::silence;
+
+    #[test]
+    fn the_client_of_language_models_logs_nothing() {
+        for target in ["async_openai", "async_openai::client", "reqwest::connect"] {
+            assert!(!silence().would_enable(target, &Level::ERROR), "{target}");
+        }
+        assert!(silence().would_enable("innkeeper::broker::llm::upstream", &Level::DEBUG));
+    }
 }

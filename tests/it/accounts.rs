@@ -44,6 +44,19 @@ async fn answer(request: RequestBuilder) -> (u16, Value) {
     (answer.status().as_u16(), answer.json().await.unwrap_or_default())
 }
 
+/// The same for a question that may be asked again: a database on a busy machine
+/// does not always answer within the host's two seconds.
+async fn patient(request: impl Fn() -> RequestBuilder) -> u16 {
+    for _ in 0..10 {
+        let status = answer(request()).await.0;
+        if status != 503 {
+            return status;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    503
+}
+
 fn token(answer: &Value) -> &str {
     answer["access_token"].as_str().unwrap_or_else(|| panic!("a token: {answer}"))
 }
@@ -280,8 +293,7 @@ async fn users_and_sessions_are_there_after_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_accounts_are_off_there_are_no_such_routes() {
-    let withheld =
-        "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = { sql = \"main\", accounts = false }\n";
+    let withheld = "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = { sql = \"main\", accounts = false, llm = [], toolbox = [] }\n";
     for setup in
         [Setup::guest("todo"), local().env("AUTH_LOCAL", "0").env("INNKEEPER_DEV", "1"), local().file(withheld)]
     {
@@ -307,7 +319,7 @@ async fn where_accounts_are_off_there_are_no_such_routes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_was_not_granted_accounts_is_refused_with_the_line_that_grants_them() {
     let file = format!(
-        "[[module]]\nname = \"stranger\"\nsource = {:?}\nroute = \"/x\"\ngrants = {{ sql = \"main\" }}\n",
+        "[[module]]\nname = \"stranger\"\nsource = {:?}\nroute = \"/x\"\ngrants = {{ sql = \"main\", llm = [], toolbox = [] }}\n",
         guest("todo")
     );
     let database = TestDatabase::create(Database::Sqlite).await;
@@ -319,7 +331,7 @@ async fn a_module_that_was_not_granted_accounts_is_refused_with_the_line_that_gr
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_chooses_the_statuses_issuer_and_audience() {
-    let file = "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = { sql = \"main\", accounts = true }\n\
+    let file = "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = { sql = \"main\", accounts = true, llm = [], toolbox = [] }\n\
                 [module.config]\nregister_status = \"200\"\nduplicate_status = \"409\"\n";
     let setup = local().file(file).env("AUTH_ISSUER", "https://id.example,https://other.example");
     let host = setup.env("AUTH_AUDIENCE", "todo").start().await;
@@ -341,19 +353,19 @@ async fn a_memory_of_sessions_ends_at_once_where_its_user_signs_out() {
         // Two seconds would be over before the row is gone on a machine that has
         // other things to do.
         let looked_up = Instant::now();
-        assert_eq!(answer(me()).await.0, 200);
+        assert_eq!(patient(me).await, 200);
         meddle(&host.database, "DELETE FROM \"session\"").await;
-        let remembered = answer(me()).await.0;
-        let slow = looked_up.elapsed() >= Duration::from_secs(SECONDS);
-        assert!(slow || remembered == 200, "remembered");
+        let remembered = patient(me).await;
+        let elapsed = looked_up.elapsed();
+        assert!(remembered == 200 || elapsed >= Duration::from_secs(SECONDS), "{remembered} after {elapsed:?}");
         tokio::time::sleep(Duration::from_millis(SECONDS * 1_000 + 100)).await;
-        assert_eq!(answer(me()).await.0, 401);
+        assert_eq!(patient(me).await, 401);
         let (_, again) = login(&host, EMAIL, PASSWORD).await;
         let me = || host.get("/api/auth/me").bearer_auth(token(&again));
-        assert_eq!(answer(me()).await.0, 200);
+        assert_eq!(patient(me).await, 200);
         let out = host.post("/api/auth/logout", &json!({})).bearer_auth(token(&again));
         assert_eq!(answer(out).await.0, 200);
-        assert_eq!(answer(me()).await.0, 401, "forgotten");
+        assert_eq!(patient(me).await, 401, "forgotten");
     }
 }
 

@@ -16,7 +16,7 @@ const NOTICED: Duration = Duration::from_secs(8);
 const HEALED: Duration = Duration::from_secs(12);
 
 fn todo() -> Setup {
-    let file = "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = { sql = \"main\", accounts = false }\nlimits = { sql_time = \"1s\" }\n";
+    let file = "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = { sql = \"main\", accounts = false, llm = [], toolbox = [] }\nlimits = { sql_time = \"1s\" }\n";
     Setup::guest("todo").file(file)
 }
 

@@ -4,6 +4,8 @@ mod bouncer;
 mod collector;
 mod database;
 mod key_server;
+mod openai;
+mod openai_raw;
 mod process;
 mod proxy;
 mod raw;
@@ -27,6 +29,8 @@ pub use bouncer::Bouncer;
 pub use collector::{Collector, Seen};
 pub use database::{Database, TestDatabase};
 pub use key_server::{KeyAnswer, KeyServer};
+pub use openai::{KEY, OpenAi, Turn};
+pub use openai_raw::{CHUNKED, RawModel, STREAM, Step, Unanswering, in_chunks};
 pub use process::{Finished, HostProcess, binary};
 pub use proxy::Proxy;
 pub use raw::Raw;
@@ -62,6 +66,39 @@ pub fn token(user: &str) -> String {
         session: None,
     };
     mint(SECRET.as_bytes(), &token).expect("signed")
+}
+
+/// A token with scopes, as an authorization server makes it.
+pub fn scoped(scope: &str, issuer: Option<&str>) -> String {
+    let exp = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("now").as_secs() + 600;
+    let mut claims = serde_json::json!({"sub": "ada", "scope": scope, "exp": exp});
+    if let Some(issuer) = issuer {
+        claims["iss"] = issuer.into();
+    }
+    jsonwebtoken::encode(
+        &jsonwebtoken::Header::default(),
+        &claims,
+        &jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes()),
+    )
+    .expect("signed")
+}
+
+/// A module of the configuration file, at `/name`.
+pub fn module(name: &str, file: &str, rest: &str) -> String {
+    format!("[[module]]\nname = \"{name}\"\nsource = \"{}\"\nroute = \"/{name}\"\n{rest}\n", guest(file).display())
+}
+
+/// The host's own client brings TLS into reqwest, and reqwest's clients then want to
+/// know whose, for plain HTTP too. The second time it does nothing.
+fn provide_tls() {
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A client for tests that ask somebody else than a test host.
+#[allow(dead_code, reason = "for the tests beside what others wrote")]
+pub fn http_client() -> reqwest::Client {
+    provide_tls();
+    reqwest::Client::new()
 }
 
 /// How a test host is set up.
@@ -151,6 +188,7 @@ pub struct TestHost {
 
 impl TestHost {
     async fn start(config: Config, database: TestDatabase) -> Result<Self, StartError> {
+        provide_tls();
         let app = App::new(config.clone())?;
         let listeners = Listeners::bind(&config).await?;
         let address = listeners.public.local_addr().expect("bound");
@@ -215,6 +253,15 @@ impl TestHost {
             .iter()
             .map(|module| module["running"].as_u64().expect("a number"))
             .sum()
+    }
+
+    /// Waits until the modules run so many calls.
+    pub async fn until_running(&self, calls: u64) {
+        let until = Instant::now() + Duration::from_secs(10);
+        while self.running().await != calls {
+            assert!(Instant::now() < until, "{} calls, and not {calls}", self.running().await);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Waits until a path answers with this status.

@@ -1,12 +1,17 @@
-//! Credentials of the real Better Auth: users sign up and in at it, and what
-//! their browsers and apps would send is sent to Innkeeper.
+//! What others wrote, beside Innkeeper. Here: credentials of the real Better Auth,
+//! at which users sign up and in, and what their browsers and apps would send. In
+//! `interop/chat.rs`: a model's server, and ChatKit's own types.
 //!
-//! `cargo xtask interop` installs Better Auth, provides Postgres and runs this.
+//! `cargo xtask interop` installs all of it, provides Postgres and runs this.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test that cannot go on says why by panicking")]
 
+#[path = "interop/aimock.rs"]
+mod aimock;
 #[path = "interop/better_auth.rs"]
 mod better_auth;
+#[path = "interop/chat.rs"]
+mod chat;
 #[allow(dead_code, unused_imports, reason = "the other tests use the rest of it")]
 mod harness;
 

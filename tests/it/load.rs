@@ -60,8 +60,11 @@ async fn an_import_without_its_grant_is_refused_with_the_line_that_grants_it() {
     let why = refusal(setup, &database).await;
     // All at once, whatever the guest asks for beside it.
     assert!(why.starts_with("module `tasks`: imports `innkeeper:backend/accounts@0.1.0` and "), "{why}");
-    assert!(why.contains("`innkeeper:backend/sql@0.1.0` without a grant"), "{why}");
-    assert!(why.contains("add `grants = { accounts = true, sql = \"main\" }` to the module"), "{why}");
+    let rest = ["sql", "llm", "toolbox"].map(|name| format!("`innkeeper:backend/{name}@0.1.0`")).join(" and ");
+    assert!(why.contains(&format!("{rest} without a grant")), "{why}");
+    let hint =
+        "add `grants = { accounts = true, sql = \"main\", llm = [\"default\"], toolbox = [\"*\"] }` to the module";
+    assert!(why.contains(hint), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -134,7 +134,7 @@ async fn a_failure_is_logged_once_with_its_request_and_whose_fault_it_is() {
     let (todo, misbehave) = (guest("todo").display().to_string(), guest("misbehave").display().to_string());
     let config = tempfile::NamedTempFile::new().expect("a file");
     let modules = format!(
-        "[[module]]\nname = \"todo\"\nsource = \"{todo}\"\nroute = \"/api\"\ngrants = {{ sql = \"main\", accounts = false }}\n\
+        "[[module]]\nname = \"todo\"\nsource = \"{todo}\"\nroute = \"/api\"\ngrants = {{ sql = \"main\", accounts = false, llm = [], toolbox = [] }}\n\
          [[module]]\nname = \"misbehave\"\nsource = \"{misbehave}\"\nroute = \"/trap\"\n\
          [[module]]\nname = \"cut\"\nsource = \"{misbehave}\"\nroute = \"/trap-mid-answer\"\n"
     );

@@ -7,16 +7,23 @@
 mod harness;
 
 mod accounts;
+mod chat;
 mod cli;
 mod database;
 mod front;
 mod guests;
 mod identity;
 mod isolation;
+mod llm;
 mod load;
 mod logs;
+mod mcp;
+mod modules;
+mod plugins;
 mod sql;
 mod stopping;
 mod tasks;
 mod tidy;
+mod todo_mcp;
+mod toolbox;
 mod traces;

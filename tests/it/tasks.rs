@@ -11,7 +11,7 @@ use crate::harness::{As, Database, Setup, TestHost};
 async fn todo(database: Database, config: &Map<String, Value>) -> TestHost {
     let config: String = config.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
     let file = format!(
-        "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = {{ sql = \"main\", accounts = true }}\n[module.config]\n{config}"
+        "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = {{ sql = \"main\", accounts = true, llm = [], toolbox = [] }}\n[module.config]\n{config}"
     );
     Setup::guest("todo").file(&file).on(database).start().await
 }

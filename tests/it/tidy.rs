@@ -4,13 +4,15 @@
 use std::path::Path;
 
 /// Each unit with its layer. The longest prefix counts.
-const LAYERS: [(&str, u8); 17] = [
-    ("main", 8),
-    ("cli", 8),
-    ("app", 7),
-    ("server", 7),
-    ("front", 6),
-    ("admin", 6),
+const LAYERS: [(&str, u8); 20] = [
+    ("main", 9),
+    ("cli", 9),
+    ("app", 8),
+    ("server", 8),
+    ("front", 7),
+    ("admin", 7),
+    ("mcp", 6),
+    ("offers", 5),
     ("registry", 4),
     ("dispatch", 4),
     ("engine", 2),
@@ -18,6 +20,7 @@ const LAYERS: [(&str, u8); 17] = [
     ("broker", 1),
     ("otlp", 1),
     ("config", 0),
+    ("database", 0),
     ("call", 0),
     ("fault", 0),
     ("telemetry", 0),
@@ -27,24 +30,44 @@ const LAYERS: [(&str, u8); 17] = [
 const BROKER_HOST: u8 = 3;
 
 /// Arrows between siblings, each with its reason.
-const SIBLINGS: [(&str, &str, &str); 3] = [
+const SIBLINGS: [(&str, &str, &str); 4] = [
     ("app", "server", "the composition root runs the server"),
     ("admin", "front", "it reports on the state that the front holds"),
     ("instance", "engine", "a budget is counted in the engine's ticks"),
+    ("call", "bindings", "a call carries the way to other modules' tools, which speaks of them in wit's words"),
 ];
 
 /// Names of outside crates and of the process, and the files that may know them.
-const NAMES: [(&str, &[&str]); 7] = [
+const NAMES: [(&str, &[&str]); 11] = [
     (
         "wasmtime",
-        &["engine", "bindings", "instance", "dispatch", "registry", "broker::identity::host", "broker::sql::host"],
+        &[
+            "engine",
+            "bindings",
+            "instance",
+            "dispatch",
+            "registry",
+            "broker::identity::host",
+            "broker::llm::host",
+            "broker::notify::host",
+            "broker::sql::host",
+            "broker::toolbox::host",
+        ],
     ),
     ("hyper::", &["server"]),
+    ("rmcp::", &["mcp"]),
+    ("jsonschema::", &["registry::manifest::schema"]),
     ("hyper_util::", &["server", "broker::identity::keys::fetch", "otlp::exporter"]),
     ("opentelemetry", &["call::trace", "otlp"]),
+    // `telemetry` keeps what it logs out of the log.
+    ("async_openai", &["broker::llm::upstream", "telemetry"]),
+    ("reqwest", &["broker::llm::upstream", "telemetry"]),
     // Better Auth's tables are not a guest's: their SQL, of local accounts too,
     // is in one place.
-    ("sqlx::", &["broker::sql::backend", "broker::sql::pool", "broker::identity::tables"]),
+    (
+        "sqlx::",
+        &["broker::sql::backend", "broker::sql::pool", "broker::identity::tables", "broker::llm::ledger", "database"],
+    ),
     ("std::env", &["config", "cli", "main"]),
     ("ExitCode", &["cli", "main"]),
 ];

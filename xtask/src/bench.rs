@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         report.loads.extend(measure(args, workload, &mut rivals, &client, &cluster)?);
     }
     for (server, start) in servers.iter().zip(&mut report.starts) {
-        start.loaded_mib = server.peak_mib;
+        start.loaded_mib = server.peak.resident;
     }
     // On a quiet machine: the others would only wait.
     drop(servers);
@@ -180,7 +180,7 @@ fn start(stand: &'static Stand, site: &Site) -> Result<(Server, Start)> {
         server: stand.name,
         cold_ms: (!cold.is_empty()).then(|| report::median(&cold)),
         warm_ms: report::median(&warm),
-        idle_mib: server.peak_mib,
+        idle_mib: server.peak.resident,
         loaded_mib: 0.0,
         size_mib: contender::size_mib(stand)?,
     };

@@ -1,5 +1,8 @@
 //! `cargo xtask interop`: what others wrote, beside Innkeeper: Better Auth and a
-//! model's server under Node, ChatKit's own types under Python.
+//! model's server under Node, ChatKit's own types under Python, and the conformance
+//! suite and the clients of the Model Context Protocol.
+
+mod mcp;
 
 use crate::{
     machine,
@@ -12,19 +15,32 @@ use std::{fs, path::PathBuf, process::Command, process::ExitCode};
 /// The oldest Node that the pinned Better Auth runs on.
 const NODE: u32 = 20;
 /// What is installed, and what runs it.
-const FILES: [&str; 4] = ["package.json", "package-lock.json", "server.mjs", "read_chatkit.py"];
+const FILES: [&str; 6] =
+    ["package.json", "package-lock.json", "server.mjs", "read_chatkit.py", "mcp_clients.mjs", "mcp_client.py"];
 
-pub(crate) fn run() -> Result<ExitCode> {
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run only what speaks the Model Context Protocol
+    #[arg(long)]
+    mcp: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     check_node()?;
     let installed = install()?;
     workspace::ensure_wasm_target()?;
+    if args.mcp {
+        mcp::run(&installed)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     process::run(workspace::guest_cargo("build").args(["--release", "--package", "todo"]))?;
     // Dropped at the end of this function, whatever happens before.
     let cluster = Cluster::start(postgres::programs()?, Durability::Off)?;
     let mut tests = workspace::cargo();
     tests.args(["test", "--package", "innkeeper-tests", "--test", "interop", "--no-fail-fast"]);
     test::environment(&mut tests, Some(&cluster.url("postgres")));
-    process::run(tests.env("INNKEEPER_TEST_INTEROP", installed))?;
+    process::run(tests.env("INNKEEPER_TEST_INTEROP", &installed))?;
+    mcp::run(&installed)?;
     Ok(ExitCode::SUCCESS)
 }
 

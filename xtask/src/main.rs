@@ -32,8 +32,8 @@ enum Verb {
     Test(test::Args),
     /// Check formatting, lints, licences and sources
     Check,
-    /// Run the real Better Auth under Node, and send its credentials to Innkeeper
-    Interop,
+    /// Run the real Better Auth under Node, and the conformance suite of MCP
+    Interop(interop::Args),
     /// Measure Innkeeper beside native code, FastAPI and `wasmtime serve`
     Bench(bench::Args),
 }
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Check => check::run(),
-        Verb::Interop => interop::run(),
+        Verb::Interop(args) => interop::run(&args),
         Verb::Bench(args) => bench::run(&args),
     });
     outcome.unwrap_or_else(|error| {

@@ -13,7 +13,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     workspace::ensure_wasm_target()?;
-    process::run(workspace::guest_cargo("build").args(["--release", "--package", "todo"]))?;
+    let mut guests = workspace::guest_cargo("build");
+    // The plugins as well, for a configuration file that names them.
+    guests.arg("--release").args(workspace::SHIPPED.map(|guest| format!("--package={guest}")));
+    process::run(&mut guests)?;
     process::run(workspace::cargo().args(["build", "--release", "--package", "innkeeper"]))?;
 
     let mut innkeeper = Command::new(workspace::target()?.join("release/innkeeper"));

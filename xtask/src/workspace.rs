@@ -11,6 +11,10 @@ use std::{
 /// What guests are built for.
 pub(crate) const WASM: &str = "wasm32-wasip2";
 
+/// The guests that people run: the default one, and the plugins. All others are
+/// fixtures of tests.
+pub(crate) const SHIPPED: [&str; 4] = ["todo", "dates", "text", "bill"];
+
 /// The repository's root.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))

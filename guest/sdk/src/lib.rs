@@ -8,6 +8,12 @@
 //! * [`schema!`]: declares those statements, and the tables they need;
 //! * [`Caller`]: who is calling, as an axum extractor;
 //! * [`accounts`]: users who register and sign in at this host;
+//! * [`llm`]: language models that the operator granted;
+//! * [`tools`]: what models and other clients can ask this module to do;
+//! * [`resources`], [`prompts`], [`completions`]: what they can read, and begin with;
+//! * [`toolbox`]: tools of other modules;
+//! * [`notify`]: what a guest says while it works;
+//! * [`streamed`]: an answer that goes out while it is made;
 //! * [`config`]: settings that the operator gave this module.
 //!
 //! ```ignore
@@ -26,16 +32,26 @@
 
 pub mod accounts;
 mod caller;
+pub mod completions;
 pub mod config;
+mod context;
 mod http;
+pub mod llm;
+pub mod notify;
+pub mod prompts;
+pub mod resources;
 mod row;
 #[doc(hidden)]
 pub mod schema;
+mod shape;
 pub mod sql;
+pub mod toolbox;
+pub mod tools;
 mod value;
+mod wire;
 
 pub use caller::{Caller, NotAuthenticated};
-pub use http::serve;
+pub use http::{serve, streamed};
 pub use value::{Json, Timestamp, Value};
 
 pub(crate) mod bindings {

@@ -1,2 +1,3 @@
 DELETE FROM tasks
 WHERE user_id = $1 AND id = $2
+RETURNING title

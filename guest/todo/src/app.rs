@@ -11,7 +11,7 @@ use axum::routing::{MethodRouter, get};
 use tower_service::Service;
 
 use crate::reply::Failure;
-use crate::{accounts, openapi, pages, tasks};
+use crate::{accounts, chat, chatkit, openapi, pages, tasks};
 
 /// The app, as far as it can answer this path. It is made anew for every
 /// request, as each runs in an instance of its own, and a route costs more to
@@ -20,6 +20,8 @@ pub fn router(path: &str, has_accounts: fn() -> bool) -> Router {
     let routes = match path {
         "/" | "/docs" | "/openapi.json" => pages(Router::new()),
         _ if accounts::has(path) && has_accounts() => accounts::mount(Router::new(), path),
+        _ if chatkit::has(path) => chatkit::mount(Router::new(), path),
+        _ if chat::has(path) => chat::mount(Router::new(), path),
         _ => tasks::mount(Router::new(), path),
     };
     routes.fallback(move |request| no_route(request, has_accounts))
@@ -73,7 +75,11 @@ async fn is_route(path: &str, has_accounts: fn() -> bool) -> bool {
         Ok(uri) => *probe.uri_mut() = uri,
         Err(_) => return false,
     }
-    let mut routes = pages(tasks::mount(Router::new(), path));
+    let mut routes = pages(match () {
+        () if chatkit::has(path) => chatkit::mount(Router::new(), path),
+        () if chat::has(path) => chat::mount(Router::new(), path),
+        () => tasks::mount(Router::new(), path),
+    });
     if accounts::has(path) && has_accounts() {
         routes = accounts::mount(routes, path);
     }

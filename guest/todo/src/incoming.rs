@@ -15,10 +15,16 @@ use crate::reply::Failure;
 pub struct Incoming {
     caller: Caller,
     user_id: Option<String>,
-    task_id: Option<String>,
+    /// What the path names of the caller's own: `task_id`, `conversation_id`.
+    id: Option<(&'static str, String)>,
     /// The parameters after the `?`, in order; never invalid by themselves.
     pub query: Vec<(String, Value)>,
+    /// Whether the client asks for server-sent events.
+    pub wants_events: bool,
 }
+
+/// What a path may name beside a user.
+const IDS: [&str; 2] = ["task_id", "conversation_id"];
 
 impl Incoming {
     /// Whose tasks these are: the caller's, always.
@@ -32,13 +38,13 @@ impl Incoming {
         }
     }
 
-    /// The task that the path names.
+    /// The task, or whatever else, that the path names.
     ///
     /// # Errors
     /// When it is not an integer.
-    pub fn task_id(&self) -> Checked<i64> {
-        let value = Value::Str(self.task_id.clone().unwrap_or_default());
-        scalar::integer(&value).map_err(|issues| issues.at(Step::Name("task_id")).at(Step::Name("path")))
+    pub fn id(&self) -> Checked<i64> {
+        let (name, text) = self.id.clone().unwrap_or((IDS[0], String::new()));
+        scalar::integer(&Value::Str(text)).map_err(|issues| issues.at(Step::Name(name)).at(Step::Name("path")))
     }
 }
 
@@ -48,16 +54,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Incoming {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Failure::NoRoute)?;
         let find = |name| params.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned());
-        let (user_id, task_id) = (find("user_id"), find("task_id"));
+        let user_id = find("user_id");
+        let id = IDS.into_iter().find_map(|name| find(name).map(|value| (name, value)));
         // Starlette decodes the path before it looks for a route, so that `%2F`
         // separates segments and no route has that many. An empty segment is none.
         let is_none = |segment: &String| segment.is_empty() || segment.contains('/');
-        if [&user_id, &task_id].into_iter().flatten().any(is_none) {
+        if user_id.iter().chain(id.as_ref().map(|(_, id)| id)).any(is_none) {
             return Err(Failure::NoRoute);
         }
         let caller = Caller::current().ok_or(Failure::NotAuthenticated)?;
         let query = pairs(parts.uri.query().unwrap_or_default());
-        Ok(Self { caller, user_id, task_id, query })
+        Ok(Self { caller, user_id, id, query, wants_events: wants_events(&parts.headers) })
     }
 }
 
@@ -81,6 +88,12 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
         let request = Incoming::from_request_parts(&mut parts, state).await?;
         Ok(Self { request, body })
     }
+}
+
+fn wants_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut types = accepted.flat_map(|value| value.split(',')).filter_map(|range| range.split(';').next());
+    types.any(|essence| essence.trim().eq_ignore_ascii_case("text/event-stream"))
 }
 
 /// The parameters of a query; no text is an invalid one.

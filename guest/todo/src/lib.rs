@@ -6,13 +6,17 @@
 
 pub mod accounts;
 pub mod app;
+pub mod chat;
+pub mod chatkit;
 pub mod check;
 #[cfg(test)]
 mod golden;
 pub mod incoming;
 pub mod json;
+pub mod offers;
 pub mod openapi;
 pub mod pages;
 pub mod reply;
 pub mod settings;
 pub mod tasks;
+pub mod tools;

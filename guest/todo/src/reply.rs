@@ -2,9 +2,10 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use innkeeper_guest::{accounts, sql};
+use innkeeper_guest::{accounts, llm, sql};
 use serde::Serialize;
 
+use crate::chat::trouble::Trouble;
 use crate::check::Issues;
 
 /// What a handler gives.
@@ -38,6 +39,20 @@ pub enum Failure {
     WrongUser,
     /// There is no such task, or it is somebody else's.
     NoTask,
+    /// There is no such conversation, or it is somebody else's.
+    NoConversation,
+    /// The conversation has no such call.
+    NoCall,
+    /// The call was decided before.
+    Decided,
+    /// Another request went on with the same turn.
+    Overtaken,
+    /// The model did not answer.
+    Model(llm::Error),
+    /// The same, in a conversation that has the message by now.
+    Unanswered(Box<Self>, i64),
+    /// What is asked for is not to be had; a sentence.
+    Unsupported(&'static str),
     /// There is no such path.
     NoRoute,
     /// The path has other methods; these.
@@ -59,8 +74,10 @@ impl Failure {
     }
 
     /// Tells the log what the client must not see. Once: an answer is made once.
-    fn log(&self) {
+    pub(crate) fn log(&self) {
         match self {
+            Self::Unanswered(failure, _) => failure.log(),
+            Self::Model(error) => Trouble::log(error),
             Self::Database(error) => eprintln!("the database did not answer: {error}"),
             Self::Broken(why) => eprintln!("{why}"),
             _ => {}
@@ -97,6 +114,15 @@ impl IntoResponse for Failure {
             Self::Invalid(issues) => detail(S::UNPROCESSABLE_ENTITY, issues),
             Self::WrongUser => detail(S::FORBIDDEN, "Access denied: user ID mismatch"),
             Self::NoTask => detail(S::NOT_FOUND, "Task not found"),
+            Self::NoConversation => detail(S::NOT_FOUND, "Conversation not found"),
+            Self::NoCall => detail(S::NOT_FOUND, "Tool call not found"),
+            Self::Decided => detail(S::CONFLICT, "This tool call was decided before"),
+            Self::Overtaken => detail(S::CONFLICT, "Another request went on with this conversation"),
+            Self::Model(error) => Trouble::of_model(&error).into_response(),
+            Self::Unanswered(failure, conversation) => {
+                Trouble::of(&failure).in_conversation(conversation).into_response()
+            }
+            Self::Unsupported(why) => detail(S::BAD_REQUEST, why),
             Self::NoRoute => detail(S::NOT_FOUND, "Not Found"),
             Self::MethodNotAllowed(allow) => {
                 with(detail(S::METHOD_NOT_ALLOWED, "Method Not Allowed"), header::ALLOW, allow)

@@ -9,6 +9,7 @@ use innkeeper_guest::config;
 
 use crate::reply::Failure;
 use crate::tasks::shape::Shape;
+use crate::tools;
 
 /// What a setting may be, and what that means.
 type Table<T> = [(&'static str, T)];
@@ -30,6 +31,85 @@ const DUPLICATE_STATUS: &Table<StatusCode> = &[("400", StatusCode::BAD_REQUEST),
 const TITLE_MAX: usize = 200;
 /// A title is not a document; the description takes no more either.
 const TITLE_MAX_CEILING: usize = 1000;
+
+const MESSAGE_MAX: usize = 5000;
+/// What is read of a conversation at once has room for ten of these.
+const MESSAGE_MAX_CEILING: usize = 10_000;
+/// They are sent with every request to the model.
+const INSTRUCTIONS_MAX: usize = 8000;
+
+/// Where the text of a chat's answer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyKey {
+    /// `response`
+    Response,
+    /// `response`, and `message` once more.
+    Both,
+}
+
+const REPLY_KEY: &Table<ReplyKey> = &[("response", ReplyKey::Response), ("both", ReplyKey::Both)];
+
+/// Stands in `chat_approval` for the tools of other modules that do not say of
+/// themselves that they only read.
+pub const OTHERS: &str = "others";
+
+/// What the operator says of the chat.
+#[derive(Clone, Debug, Default)]
+pub struct ChatSettings {
+    /// For the model.
+    pub instructions: String,
+    /// Tools that wait for the user's approval.
+    pub approval: Vec<String>,
+    /// The alias of the model; the first that is granted when there is none.
+    pub model: Option<String>,
+}
+
+impl ChatSettings {
+    /// Whether the tool of this name waits for the user.
+    pub fn needs_approval(&self, tool: &str) -> bool {
+        self.approval.iter().any(|name| name == tool)
+    }
+}
+
+/// How the chat works.
+///
+/// # Errors
+/// When `chat_approval` names no tool, or `chat_instructions` is too long.
+pub fn chat() -> Result<ChatSettings, Failure> {
+    let instructions = config::get("chat_instructions").unwrap_or_default();
+    if instructions.len() > INSTRUCTIONS_MAX {
+        let shown: String = instructions.chars().take(40).collect();
+        return Err(refuse("chat_instructions", &shown, &format!("at most {INSTRUCTIONS_MAX} bytes")));
+    }
+    let approval = approval_of(&config::get("chat_approval").unwrap_or_default())?;
+    Ok(ChatSettings { instructions, approval, model: config::get("chat_model") })
+}
+
+fn approval_of(value: &str) -> Result<Vec<String>, Failure> {
+    let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let known = names.map(|name| (name == OTHERS || tools::find(name).is_some()).then(|| name.to_owned()));
+    known.collect::<Option<_>>().ok_or_else(|| {
+        let names: Vec<&str> = tools::ALL.iter().map(|tool| tool.name).collect();
+        let names = names.join(", ");
+        refuse("chat_approval", value, &format!("some of {names}, {OTHERS}, with commas between them"))
+    })
+}
+
+/// Where the text of a chat's answer stands.
+///
+/// # Errors
+/// When the setting is not in the table.
+pub fn chat_reply_key() -> Result<ReplyKey, Failure> {
+    choose("chat_reply_key", REPLY_KEY)
+}
+
+/// How many characters a message may have.
+///
+/// # Errors
+/// When the setting is not a number from 1 to 10,000.
+pub fn message_max() -> Result<usize, Failure> {
+    number_of("message_max", config::get("message_max").as_deref(), MESSAGE_MAX, MESSAGE_MAX_CEILING)
+}
 
 /// How a task's creation is answered.
 ///
@@ -80,11 +160,15 @@ pub fn title_max() -> Result<usize, Failure> {
 }
 
 fn title_max_of(value: Option<&str>) -> Result<usize, Failure> {
+    number_of("title_max", value, TITLE_MAX, TITLE_MAX_CEILING)
+}
+
+fn number_of(key: &str, value: Option<&str>, default: usize, ceiling: usize) -> Result<usize, Failure> {
     let Some(value) = value else {
-        return Ok(TITLE_MAX);
+        return Ok(default);
     };
-    let number = value.parse().ok().filter(|number| (1..=TITLE_MAX_CEILING).contains(number));
-    number.ok_or_else(|| refuse("title_max", value, &format!("a number from 1 to {TITLE_MAX_CEILING}")))
+    let number = value.parse().ok().filter(|number| (1..=ceiling).contains(number));
+    number.ok_or_else(|| refuse(key, value, &format!("a number from 1 to {ceiling}")))
 }
 
 fn choose<T: Copy>(key: &str, table: &Table<T>) -> Result<T, Failure> {
@@ -134,6 +218,18 @@ mod tests {
         taken(choice_of("delete_status", Some("204"), DELETE_STATUS), StatusCode::NO_CONTENT);
         taken(choice_of("list_shape", Some("tasks_total"), LIST_SHAPE), Shape::TasksTotal);
         taken(title_max_of(Some("255")), 255);
+    }
+
+    #[test]
+    fn tools_that_wait_are_named_with_commas_between_them() {
+        taken(approval_of(" delete_task , update_task,"), vec!["delete_task".to_owned(), "update_task".to_owned()]);
+        taken(approval_of("others"), vec!["others".to_owned()]);
+        taken(approval_of(""), Vec::new());
+        refused(
+            approval_of("delete_tasks"),
+            "the module's setting `chat_approval` is \"delete_tasks\", but must be some of add_task, list_tasks, \
+             search_tasks, complete_task, complete_tasks, update_task, delete_task, others, with commas between them",
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ use axum::routing::{get, patch};
 use crate::app::only;
 use crate::check::both;
 use crate::incoming::{Incoming, Posted};
+use crate::offers::changes;
 use crate::reply::{self, Answer, Failure};
 use crate::settings;
 use body::{Change, NewTask};
@@ -49,12 +50,13 @@ async fn list(request: Incoming) -> Answer {
 
 async fn create(Posted { request, body }: Posted) -> Answer {
     let new = NewTask::read(body.as_ref(), settings::title_max()?)?;
-    let rows = store::create(request.owner()?, new)?;
-    one(settings::create_status()?, &rows)
+    let answer = one(settings::create_status()?, &store::create(request.owner()?, new)?)?;
+    changes::counted(None);
+    Ok(answer)
 }
 
 async fn find(request: Incoming) -> Answer {
-    let id = request.task_id()?;
+    let id = request.id()?;
     one(StatusCode::OK, &store::find(request.owner()?, id)?)
 }
 
@@ -62,13 +64,17 @@ async fn find(request: Incoming) -> Answer {
 /// PUT as a partial update.
 async fn update(Posted { request, body }: Posted) -> Answer {
     let change = Change::read(body.as_ref(), settings::title_max()?);
-    let (id, change) = both(request.task_id(), change)?;
-    one(StatusCode::OK, &store::update(request.owner()?, id, change)?)
+    let (id, change) = both(request.id(), change)?;
+    let answer = one(StatusCode::OK, &store::update(request.owner()?, id, change)?)?;
+    changes::changed(id);
+    Ok(answer)
 }
 
 async fn set_or_toggle(Posted { request, body }: Posted) -> Answer {
-    let (id, completed) = both(request.task_id(), body::completion(body.as_ref()))?;
-    one(StatusCode::OK, &store::complete(request.owner()?, id, completed)?)
+    let (id, completed) = both(request.id(), body::completion(body.as_ref()))?;
+    let answer = one(StatusCode::OK, &store::complete(request.owner()?, id, completed)?)?;
+    changes::changed(id);
+    Ok(answer)
 }
 
 /// The one task that a statement found or wrote; 404 when it met none.
@@ -77,11 +83,12 @@ fn one(status: StatusCode, rows: &Rows) -> Answer {
 }
 
 async fn delete(request: Incoming) -> Answer {
-    let id = request.task_id()?;
+    let id = request.id()?;
     let status = settings::delete_status()?;
     if !store::delete(request.owner()?, id)? {
         return Err(Failure::NoTask);
     }
+    changes::counted(Some(id));
     Ok(match status {
         StatusCode::NO_CONTENT => reply::of(status, ""),
         _ => reply::of(status, r#"{"message":"Task deleted successfully"}"#),

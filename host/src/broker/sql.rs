@@ -355,7 +355,7 @@ impl Store {
 
     /// When a call's SQL has to be done: its own deadline may be the nearer one.
     fn until(&self, call: &Call) -> Instant {
-        call.deadline.min(Instant::now() + self.caps.time)
+        call.deadline.at().min(Instant::now() + self.caps.time)
     }
 
     /// Not prepared yet, or known to be away: nobody waits for a connection that

@@ -11,7 +11,7 @@ use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::{
     Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceId, Tracer as _,
 };
-use opentelemetry::{Context, KeyValue, Value};
+use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, Span as SdkSpan};
 use tracing::field::{DisplayValue, display};
@@ -101,6 +101,12 @@ impl Span {
         if let Some(span) = &mut self.0 {
             span.1.set_attribute(KeyValue::new(key, value));
         }
+    }
+
+    /// Sets an attribute that is a list of words.
+    pub fn set_words(&mut self, key: &'static str, words: &[&'static str]) {
+        let words = words.iter().map(|word| StringValue::from(*word)).collect();
+        self.set(key, Value::Array(Array::String(words)));
     }
 
     /// Gives it a better name.

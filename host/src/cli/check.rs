@@ -6,7 +6,7 @@ use super::{CliError, INSPECT_INSTANCES, print};
 use crate::app::StartError;
 use crate::broker::sql::Readiness;
 use crate::config::Config;
-use crate::registry::artifact::Artifacts;
+use crate::registry::{Generation, artifact::Artifacts};
 use crate::{engine, registry};
 
 /// Reports everything that would keep `serve` from serving.
@@ -15,17 +15,25 @@ pub(super) async fn check(config: Config) -> Result<(), CliError> {
     let artifacts = Arc::new(Artifacts::open(&config.cache_dir).map_err(StartError::Cache)?);
     let mut problems = Vec::new();
     let mut unreachable = None;
+    let mut offers = Vec::new();
     for module in &config.modules {
         match registry::load(&engine, &artifacts, module, &config.database, None).await {
-            Ok(guest) => {
-                if let Some(store) = &guest.profile.sql
+            Ok(offer) => {
+                if let Some(store) = &offer.guest.profile.sql
                     && let Readiness::Down(why) = store.look().await
                 {
                     unreachable = Some(format!("the database cannot be reached: {why}; check DATABASE_URL"));
                 }
+                offers.push((module.route.clone(), offer));
             }
             Err(refused) => problems.push(crate::fault::chain(&refused)),
         }
+    }
+    // What modules say of each other can be judged when all of them are there.
+    if problems.is_empty()
+        && let Err(refused) = Generation::new(1, offers)
+    {
+        problems.push(crate::fault::chain(&refused));
     }
     match (problems.is_empty(), unreachable) {
         (false, _) => Err(refuse_all(&problems)),

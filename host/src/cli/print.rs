@@ -4,7 +4,7 @@ use std::fmt::Arguments;
 use std::io::Write;
 use std::path::Path;
 
-use crate::registry::{Declaration, Inspection};
+use crate::registry::{Declaration, Inspection, Manifest, hash};
 
 /// One line of output. A reader that has left (`| head`) is no failure.
 pub(super) fn line(text: Arguments<'_>) {
@@ -32,6 +32,38 @@ pub(super) fn inspection(file: &Path, inspection: &Inspection) {
         Some(declaration) => declared(declaration),
         None => line(format_args!("\nstores nothing")),
     }
+    if !inspection.manifest.is_empty() {
+        offered(&inspection.manifest);
+    }
+}
+
+/// What clients and models read, all of it: whoever approves a module approves this.
+fn offered(manifest: &Manifest) {
+    line(format_args!("\ncatalogue sha256 {}", hash(manifest)));
+    let offered = manifest.describe();
+    for (title, list) in [("tools", "tools"), ("prompts", "prompts"), ("templates of resources", "templates")] {
+        let items = offered[list].as_array().map(Vec::as_slice).unwrap_or_default();
+        if !items.is_empty() {
+            line(format_args!("\n{title}"));
+        }
+        for item in items {
+            line(format_args!("  {}", item["name"].as_str().unwrap_or_default()));
+            let told =
+                item.as_object().into_iter().flatten().filter(|(key, value)| *key != "name" && !is_nothing(value));
+            for (key, value) in told {
+                line(format_args!("    {key}: {value}"));
+            }
+        }
+    }
+    let prefixes = offered["prefixes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    section(
+        "resources below",
+        &prefixes.iter().filter_map(|prefix| prefix.as_str().map(str::to_owned)).collect::<Vec<_>>(),
+    );
+}
+
+fn is_nothing(value: &serde_json::Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
 }
 
 fn section(title: &str, items: &[String]) {

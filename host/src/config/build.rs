@@ -2,6 +2,8 @@
 
 mod auth;
 mod database;
+mod llm;
+mod mcp;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,9 @@ use std::path::{Path, PathBuf};
 use super::limits::{MEMORY_CEILING, parse_bytes, parse_duration};
 use super::problems::nearest;
 use super::raw::{RawFile, RawGrants, RawLimits, RawModule, RawNamedSql, RawSqlGrant};
-use super::{AccountsGrant, Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, SqlGrant};
+use super::{
+    AccountsGrant, Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, SqlGrant, ToolGrant, toolbox,
+};
 
 /// The default module when nothing else is named: where the image has it.
 const DEFAULT_MODULE: &str = "modules/todo.wasm";
@@ -18,8 +22,20 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
     let mut problems = Problems::default();
     env.check_own_names(&mut problems);
     let raw = read_file(flags, env, &mut problems);
-    let RawFile { listen, admin_listen, cache_dir, h2c, max_in_flight, trusted_proxies, database, auth, cors, modules } =
-        raw;
+    let RawFile {
+        listen,
+        admin_listen,
+        cache_dir,
+        h2c,
+        max_in_flight,
+        trusted_proxies,
+        database,
+        auth,
+        cors,
+        llm,
+        mcp,
+        modules,
+    } = raw;
     let dev = flag(env, "INNKEEPER_DEV", &mut problems).unwrap_or(false);
     let h2c = flag(env, "INNKEEPER_H2C", &mut problems).or(h2c).unwrap_or(false);
 
@@ -29,6 +45,11 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
     let admin_listen = (admin != "off").then(|| address("admin_listen", admin, &mut problems));
     let cache_dir = env.get("INNKEEPER_CACHE_DIR").map(PathBuf::from).or(cache_dir.map(PathBuf::from));
 
+    let llm = llm::build(llm, env, &mut problems);
+    let modules = build_modules(modules, flags, env, &mut problems);
+    for (index, module) in modules.iter().enumerate() {
+        llm::check_grants(&format!("module[{index}].grants"), &module.grants, &llm, &mut problems);
+    }
     let config = Config {
         listen,
         admin_listen,
@@ -41,7 +62,9 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         auth: auth::build(auth, dev, env, &mut problems),
         otlp: super::otlp::build(env, &mut problems),
         cors_origins: auth::origins(cors, env, &mut problems),
-        modules: build_modules(modules, flags, env, &mut problems),
+        llm,
+        mcp: mcp::build(mcp, env, &mut problems),
+        modules,
     };
     problems.into_result(config)
 }
@@ -81,7 +104,12 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 38] = [
+const KEYS: [&str; 74] = [
+    "toolbox",
+    "mcp",
+    "public_url",
+    "hosts",
+    "require_auth",
     "listen",
     "admin_listen",
     "cache_dir",
@@ -120,6 +148,37 @@ const KEYS: [&str; 38] = [
     "sql_rows",
     "sql_bytes",
     "sql_time",
+    "llm_time",
+    "llm",
+    "models",
+    "model",
+    "dialect",
+    "base_url",
+    "key",
+    "quirks",
+    "max_completion_tokens",
+    "tool_choice",
+    "parallel_tool_calls",
+    "strict",
+    "usage",
+    "developer_role",
+    "temperature",
+    "effort",
+    "images",
+    "max_output_tokens",
+    "timeouts",
+    "connect",
+    "first_event",
+    "idle",
+    "total",
+    "budgets",
+    "requests_per_run",
+    "caller",
+    "anonymous",
+    "host",
+    "requests_per_minute",
+    "input_tokens_per_day",
+    "output_tokens_per_day",
 ];
 
 fn pick<'a>(flag: Option<&'a str>, env: Option<&'a str>, file: Option<&'a str>, default: &'a str) -> &'a str {
@@ -186,20 +245,28 @@ fn default_cache_dir(env: &Env) -> PathBuf {
 fn build_modules(raw: Vec<RawModule>, flags: &Flags, env: &Env, problems: &mut Problems) -> Vec<ModuleConfig> {
     let named = flags.module.as_deref().or(env.get("INNKEEPER_MODULE"));
     let mut modules: Vec<ModuleConfig> = Vec::new();
+    // A module that speaks no HTTP has no route: which ones do is known when they are
+    // loaded, so that only what is written can clash here.
+    let mut is_written: Vec<bool> = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
+        let is_routed = raw.route.is_some();
         let module = build_module(index, raw, problems);
         if modules.iter().any(|other| other.name == module.name) {
             problems.push(format!("module.{}", module.name), "two modules have this name", "rename one of them");
         }
-        if let Some(other) = modules.iter().find(|other| other.route == module.route) {
+        let mut others = modules.iter().zip(&is_written).filter(|(_, written)| **written && is_routed);
+        if let Some((other, _)) = others.find(|(other, _)| other.route == module.route) {
             let what = format!("`{}` has the route `{}` too", other.name, module.route);
             problems.push(format!("module.{}.route", module.name), what, "give each module a prefix of its own");
         }
+        is_written.push(is_routed);
         modules.push(module);
     }
-    let default = modules.iter_mut().find(|module| module.route == "/");
-    match (named, default) {
-        // The variable swaps the default module: the one at the root.
+    // The variable swaps the default module: the one at the root, best by its own word.
+    let root = |module: &ModuleConfig| module.route == "/";
+    let default = modules.iter().zip(&is_written).position(|(module, written)| *written && root(module));
+    let default = default.or_else(|| modules.iter().position(root));
+    match (named, default.and_then(|at| modules.get_mut(at))) {
         (Some(source), Some(default)) => default.source = source.into(),
         (Some(source), None) => modules.push(default_module(source)),
         (None, _) => {}
@@ -220,13 +287,18 @@ fn default_module(source: &str) -> ModuleConfig {
         source: source.into(),
         route: "/".to_owned(),
         // Where local accounts are off it is told so, and goes on without.
-        grants: Grants { sql: Some(SqlGrant::default()), accounts: AccountsGrant::Granted },
+        grants: Grants {
+            sql: Some(SqlGrant::default()),
+            accounts: AccountsGrant::Granted,
+            llm: Some(vec![llm::DEFAULT_ALIAS.to_owned()]),
+            toolbox: Some(vec![ToolGrant::All]),
+        },
         limits: ModuleLimits::default(),
         config: [].into(),
     }
 }
 
-fn valid_name(name: &str) -> bool {
+pub(super) fn valid_name(name: &str) -> bool {
     name.len() <= 31
         && name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
@@ -261,25 +333,26 @@ fn build_module(index: usize, raw: RawModule, problems: &mut Problems) -> Module
 }
 
 fn build_grants(key: &str, raw: RawGrants, problems: &mut Problems) -> Grants {
-    let RawGrants { sql, accounts } = raw;
+    let RawGrants { sql, accounts, llm, toolbox } = raw;
+    let toolbox = toolbox.map(|named| toolbox::build(&format!("{key}.toolbox"), &named, problems));
     let accounts = match accounts {
         None => AccountsGrant::None,
         Some(false) => AccountsGrant::Withheld,
         Some(true) => AccountsGrant::Granted,
     };
     let (database, free) = match sql {
-        None => return Grants { accounts, sql: None },
+        None => return Grants { accounts, sql: None, llm, toolbox },
         Some(RawSqlGrant::Declared(database)) => (database, false),
         Some(RawSqlGrant::Named(RawNamedSql { database, free })) => (database, free),
     };
     if database != "main" {
         problems.push(format!("{key}.sql"), "no such database", "write sql = \"main\": there is one database");
     }
-    Grants { sql: Some(SqlGrant { free }), accounts }
+    Grants { sql: Some(SqlGrant { free }), accounts, llm, toolbox }
 }
 
 fn build_limits(key: &str, raw: RawLimits, problems: &mut Problems) -> ModuleLimits {
-    let RawLimits { memory, cpu, wall, concurrency, host_calls, sql_rows, sql_bytes, sql_time } = raw;
+    let RawLimits { memory, cpu, wall, concurrency, host_calls, sql_rows, sql_bytes, sql_time, llm_time } = raw;
     let default = ModuleLimits::default();
     let mut bytes = |field: &str, text: Option<String>, default: usize, most: usize| match text.as_deref() {
         None => default,
@@ -302,6 +375,7 @@ fn build_limits(key: &str, raw: RawLimits, problems: &mut Problems) -> ModuleLim
     let cpu = time("cpu", cpu, default.cpu);
     let wall = time("wall", wall, default.wall);
     let sql_time = time("sql_time", sql_time, default.sql_time);
+    let llm_time = time("llm_time", llm_time, default.llm_time);
     let mut count = |field: &str, value: Option<u32>, default: u32, most: u32| match value {
         None => default,
         Some(value) if (1..=most).contains(&value) => value,
@@ -320,5 +394,6 @@ fn build_limits(key: &str, raw: RawLimits, problems: &mut Problems) -> ModuleLim
         sql_rows: count("sql_rows", sql_rows, default.sql_rows, 1_000_000),
         sql_bytes,
         sql_time,
+        llm_time,
     }
 }

@@ -12,7 +12,12 @@ use super::problems::{Problems, nearest};
 pub struct Env(BTreeMap<String, String>);
 
 /// Variables of this product, for finding misspelled ones.
-const OWN: [&str; 12] = [
+const OWN: [&str; 18] = [
+    "INNKEEPER_TOKEN",
+    "INNKEEPER_TOKEN_FILE",
+    "INNKEEPER_PUBLIC_URL",
+    "INNKEEPER_MCP_HOSTS",
+    "INNKEEPER_MCP_REQUIRE_AUTH",
     "INNKEEPER_LISTEN",
     "INNKEEPER_ADMIN_LISTEN",
     "INNKEEPER_CONFIG",
@@ -25,6 +30,7 @@ const OWN: [&str; 12] = [
     "INNKEEPER_LOG_FORMAT",
     "INNKEEPER_ISOLATION",
     "INNKEEPER_DATABASE_POOLED",
+    "INNKEEPER_LLM_DIALECT",
 ];
 
 impl Env {

@@ -13,13 +13,14 @@ pub struct ModuleLimits {
     /// one looping request holds a core for so long.
     pub cpu: Duration,
     /// Time from the guest's first instruction to the last byte of its answer.
-    /// Too low: slow databases and slow readers are cut off. Too high: a stuck
-    /// call holds its instance for so long.
+    /// Waits for a language model are not in it: they have `llm_time`. Too low:
+    /// slow databases and slow readers are cut off. Too high: a stuck call holds
+    /// its instance for so long.
     pub wall: Duration,
     /// Calls at once. Too low: 503 under load. Too high: one module starves the
     /// others of instances.
     pub concurrency: u32,
-    /// Calls of the host's own functions (`identity`, `sql`); those of WASI count as
+    /// Calls of the host's own functions (`identity`, `sql`, `llm`); those of WASI count as
     /// CPU time. Too low: chatty guests fail. Too high: a flood
     /// of cheap calls is stopped by `cpu` only.
     pub host_calls: u32,
@@ -32,6 +33,10 @@ pub struct ModuleLimits {
     /// Time for one SQL call, the wait for a connection included. Too low: cold
     /// databases fail. Too high: stuck statements hold connections.
     pub sql_time: Duration,
+    /// Time that one call may wait for language models, all its requests together;
+    /// `wall` stands still meanwhile. Too low: long chats end early. Too high: slow
+    /// models hold instances, and with them places of other callers, for so long.
+    pub llm_time: Duration,
 }
 
 impl Default for ModuleLimits {
@@ -45,9 +50,13 @@ impl Default for ModuleLimits {
             sql_rows: 10_000,
             sql_bytes: 4 << 20,
             sql_time: Duration::from_secs(5),
+            llm_time: Duration::from_secs(300),
         }
     }
 }
+
+/// Bytes of one body. Todos and chat messages are a few kilobytes.
+pub const BODY_BYTES: usize = 1 << 20;
 
 /// The largest `memory` a module may ask for: what one slot of the pool holds.
 pub const MEMORY_CEILING: usize = 256 << 20;

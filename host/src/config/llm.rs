@@ -8,8 +8,8 @@ use url::Url;
 /// Every model, and the budgets over all of them.
 #[derive(Clone, Debug, Default)]
 pub struct Llm {
-    /// By alias, in the order of the file. `default` comes from `OPENAI_API_KEY`,
-    /// `OPENAI_BASE_URL` and `OPENAI_MODEL`.
+    /// One for each alias. `default` comes from `OPENAI_API_KEY`, `OPENAI_BASE_URL`
+    /// and `OPENAI_MODEL`, unless the file has one of that name.
     pub models: Vec<LlmModel>,
     /// What callers, modules and the host may use.
     pub budgets: LlmBudgets,

@@ -1,9 +1,13 @@
 //! The configuration file as it is written. Nothing here is valid yet:
 //! `config.rs` turns it into the one form that is.
 
+mod llm;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+
+pub(super) use llm::{RawBudget, RawBudgets, RawLlm, RawModel, RawQuirks, RawTimeouts};
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawFile {
@@ -19,6 +23,10 @@ pub(super) struct RawFile {
     pub(super) auth: RawAuth,
     #[serde(default)]
     pub(super) cors: RawCors,
+    #[serde(default)]
+    pub(super) llm: RawLlm,
+    #[serde(default)]
+    pub(super) mcp: RawMcp,
     #[serde(default, rename = "module")]
     pub(super) modules: Vec<RawModule>,
 }
@@ -48,6 +56,13 @@ pub(super) struct RawCors {
 }
 
 #[derive(Debug, Default, Deserialize)]
+pub(super) struct RawMcp {
+    pub(super) public_url: Option<String>,
+    pub(super) hosts: Option<Vec<String>>,
+    pub(super) require_auth: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct RawModule {
     pub(super) name: Option<String>,
     pub(super) source: Option<String>,
@@ -64,6 +79,8 @@ pub(super) struct RawModule {
 pub(super) struct RawGrants {
     pub(super) sql: Option<RawSqlGrant>,
     pub(super) accounts: Option<bool>,
+    pub(super) llm: Option<Vec<String>>,
+    pub(super) toolbox: Option<Vec<String>>,
 }
 
 /// `"main"`, or `{ database = "main", free = true }`.
@@ -92,4 +109,5 @@ pub(super) struct RawLimits {
     pub(super) sql_rows: Option<u32>,
     pub(super) sql_bytes: Option<String>,
     pub(super) sql_time: Option<String>,
+    pub(super) llm_time: Option<String>,
 }

@@ -1,6 +1,6 @@
 use secrecy::ExposeSecret;
 
-use super::{AccountsGrant, Config, DatabaseKind, Env, Flags, Problems, SqlGrant};
+use super::{AccountsGrant, Config, DatabaseKind, Dialect, Env, Flags, LlmBudgets, LlmTimeouts, Problems, SqlGrant};
 
 fn load(file: &str, vars: &[(&str, &str)]) -> Result<Config, Problems> {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -62,10 +62,35 @@ fn every_mistake_is_told_at_once_with_its_key_and_a_hint() {
 #[test]
 fn two_modules_share_neither_name_nor_route() {
     refused(
-        "[[module]]\nname=\"a\"\nsource=\"a.wasm\"\n[[module]]\nname=\"a\"\nsource=\"b.wasm\"",
+        "[[module]]\nname=\"a\"\nsource=\"a.wasm\"\nroute=\"/\"\n[[module]]\nname=\"a\"\nsource=\"b.wasm\"\nroute=\"/\"",
         &[],
         &["two modules have this name", "`a` has the route `/` too"],
     );
+}
+
+#[test]
+fn a_route_that_is_not_written_clashes_with_none_and_the_written_root_is_the_default() {
+    let file =
+        "[[module]]\nname=\"tools\"\nsource=\"a.wasm\"\n[[module]]\nname=\"todo\"\nsource=\"b.wasm\"\nroute=\"/\"";
+    let config = load(file, &[("INNKEEPER_MODULE", "c.wasm")]).expect("valid");
+    let sources: Vec<_> = config.modules.iter().map(|module| module.source.display().to_string()).collect();
+    assert_eq!(sources, ["a.wasm", "c.wasm"]);
+}
+
+#[test]
+fn tools_of_other_modules_are_granted_by_their_names() {
+    let grant = |toolbox: &str| {
+        let file = format!("[[module]]\nname=\"a\"\nsource=\"a.wasm\"\ngrants = {{ toolbox = {toolbox} }}");
+        load(&file, &[]).map(|config| config.modules[0].grants.toolbox.clone())
+    };
+    assert_eq!(grant("[]").expect("valid"), Some(Vec::new()));
+    assert_eq!(grant("[\"b\", \"c.d\", \"*\"]").expect("valid").map(|all| all.len()), Some(3));
+    let problems = grant("[\"B\", \"c.\"]").expect_err("refused").to_string();
+    assert!(
+        problems.contains("module[0].grants.toolbox: `B` names no tools") && problems.contains("`c.`"),
+        "{problems}"
+    );
+    assert_eq!(load("", &[]).expect("valid").modules[0].grants.toolbox.as_ref().map(Vec::len), Some(1));
 }
 
 #[test]
@@ -187,4 +212,114 @@ fn a_module_of_the_file_has_accounts_as_the_file_says() {
     assert_eq!(grant("accounts = true"), AccountsGrant::Granted);
     assert_eq!(grant("sql = \"main\", accounts = false"), AccountsGrant::Withheld);
     assert_eq!(load("", &[]).expect("valid").modules[0].grants.accounts, AccountsGrant::Granted);
+}
+
+#[test]
+fn the_environment_configures_the_default_model_and_nothing_without_a_key() {
+    assert!(load("", &[("OPENAI_MODEL", "gpt-4o")]).expect("valid").llm.models.is_empty());
+    let config = load("", &[("OPENAI_API_KEY", " sk-1 \n")]).expect("valid");
+    let [model] = &config.llm.models[..] else { panic!("one model") };
+    assert_eq!((&*model.alias, &*model.model, model.dialect), ("default", "gpt-4.1-mini", Dialect::Chat));
+    assert_eq!(model.base_url.as_str(), "https://api.openai.com/v1");
+    assert_eq!(model.key.as_ref().expect("a key").expose_secret(), "sk-1");
+    assert!(model.quirks.max_completion_tokens);
+    assert_eq!(config.modules[0].grants.llm.as_deref(), Some(&["default".to_owned()][..]));
+    // An Ollama asks for no key, and has other models.
+    let ollama = [("OPENAI_BASE_URL", "http://ollama:11434/v1/"), ("OPENAI_MODEL", "llama3.2")];
+    let config = load("", &ollama).expect("valid");
+    let model = &config.llm.models[0];
+    assert_eq!((model.base_url.as_str(), &*model.model), ("http://ollama:11434/v1", "llama3.2"));
+    assert!(model.key.is_none() && !model.quirks.max_completion_tokens);
+    refused("", &ollama[..1], &["OPENAI_MODEL: OPENAI_BASE_URL names a server without a key", "llama3.2"]);
+    let responses = [("OPENAI_API_KEY", "k"), ("INNKEEPER_LLM_DIALECT", "responses")];
+    assert_eq!(load("", &responses).expect("valid").llm.models[0].dialect, Dialect::Responses);
+}
+
+#[test]
+fn models_and_budgets_come_from_the_file() {
+    let file = "
+        [llm.models.default]
+        model = \"qwen3\"
+        base_url = \"http://vllm:8000/v1\"
+        quirks = { max_completion_tokens = true, images = false, effort = true }
+        max_output_tokens = 512
+        timeouts = { first_event = \"2m\", total = \"10m\" }
+        [llm.models.smart]
+        model = \"gpt-5\"
+        dialect = \"responses\"
+        key = \"env:SMART_KEY\"
+        [llm.budgets]
+        requests_per_run = 4
+        caller = { requests_per_minute = 3, output_tokens_per_day = 0 }
+        host = { output_tokens_per_day = 1_000_000 }
+        [[module]]
+        name = \"a\"
+        source = \"a.wasm\"
+        grants = { llm = [\"smart\", \"default\"] }
+        limits = { llm_time = \"10m\" }
+    ";
+    // A key in the environment must not reach the server of the file's model.
+    let config = load(file, &[("SMART_KEY", "sk-2"), ("OPENAI_API_KEY", "sk-1"), ("OPENAI_MODEL", "other")]);
+    let config = config.expect("valid");
+    let [default, smart] = &config.llm.models[..] else { panic!("two models") };
+    assert!(default.key.is_none() && default.model == "qwen3" && default.max_output_tokens == 512);
+    assert!(default.quirks.effort && default.quirks.max_completion_tokens && !default.quirks.images);
+    assert_eq!(default.timeouts.first_event.as_secs(), 120);
+    assert_eq!(default.timeouts.idle, LlmTimeouts::default().idle);
+    assert_eq!((smart.dialect, smart.key.as_ref().expect("a key").expose_secret()), (Dialect::Responses, "sk-2"));
+    let (budgets, usual) = (config.llm.budgets, LlmBudgets::default());
+    assert_eq!((budgets.requests_per_run, budgets.caller.requests_per_minute), (4, 3));
+    assert_eq!((budgets.caller.output_tokens_per_day, budgets.host.output_tokens_per_day), (0, 1_000_000));
+    assert_eq!((budgets.anonymous, budgets.caller.concurrency), (usual.anonymous, usual.caller.concurrency));
+    assert_eq!(config.modules[0].grants.llm.as_deref(), Some(&["smart".to_owned(), "default".to_owned()][..]));
+    assert_eq!(config.modules[0].limits.llm_time.as_secs(), 600);
+}
+
+#[test]
+fn every_mistake_about_models_is_told_at_once() {
+    refused(
+        "
+        [llm.models.Big]
+        dialect = \"legacy\"
+        base_url = \"ftp://x\"
+        key = \"sk-canary\"
+        max_output_tokens = 0
+        quirks = { image = true }
+        timeouts = { idle = \"soon\" }
+        [llm.budgets]
+        requests_per_run = 0
+        caller = { requests_per_minut = 1 }
+        [[module]]
+        name = \"a\"
+        source = \"a.wasm\"
+        grants = { llm = [\"default\", \"small\"] }
+        ",
+        &[
+            ("OPENAI_API_KEY", "canary key"),
+            ("OPENAI_BASE_URL", "https://user:canary@x/v1"),
+            ("INNKEEPER_LLM_DIALECT", "x"),
+        ],
+        &[
+            "llm.models.Big: not an alias",
+            "llm.models.Big.model: missing",
+            "llm.models.Big.dialect: `legacy` is neither chat nor responses",
+            "llm.models.Big.base_url: neither http:// nor https://",
+            "llm.models.Big.key: a secret is written out",
+            "llm.models.Big.max_output_tokens: not from 1",
+            "llm.models.Big.quirks.image: no such key",
+            "did you mean `images`?",
+            "llm.models.Big.timeouts.idle: `soon` is not a duration",
+            "llm.budgets.requests_per_run: not from 1",
+            "llm.budgets.caller.requests_per_minut: no such key",
+            "OPENAI_API_KEY: empty, or holds a character",
+            "OPENAI_BASE_URL: holds a user or a password",
+            "INNKEEPER_LLM_DIALECT: `x` is neither chat nor responses",
+            "module[0].grants.llm: no model `small` is configured",
+            "add [llm.models.small]",
+        ],
+    );
+    let text = load("", &[("OPENAI_API_KEY", "canary key"), ("OPENAI_BASE_URL", "https://u:canary@x")]);
+    assert!(!text.expect_err("refused").to_string().contains("canary"));
+    // A module may be granted the default before there is one.
+    load("[[module]]\nname=\"a\"\nsource=\"a.wasm\"\ngrants={llm=[\"default\"]}", &[]).expect("valid");
 }

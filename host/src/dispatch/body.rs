@@ -1,6 +1,7 @@
 //! The body of an answer: whole when the guest has ended, else a stream beside a
 //! guest that is still running.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -24,6 +25,8 @@ pub enum Body {
     Whole(Option<Bytes>),
     /// The guest is still running.
     Streamed(Streamed),
+    /// Messages of the host's own, one after the other.
+    Held(Pin<Box<dyn HttpBody<Data = Bytes, Error = Infallible> + Send>>),
 }
 
 /// A body whose guest is still running.
@@ -59,6 +62,13 @@ impl Body {
 
     pub(super) fn streamed(body: HyperOutgoingBody, guest: BoxFuture<'static, Result<(), Failed>>) -> Self {
         Self::Streamed(Streamed { body, guest: Some(AbortOnDropHandle::new(tokio::spawn(guest))), sent: 0 })
+    }
+}
+
+impl Body {
+    /// A body of the host's own, which goes on after its head.
+    pub fn held(body: impl HttpBody<Data = Bytes, Error = Infallible> + Send + 'static) -> Self {
+        Self::Held(Box::pin(body))
     }
 }
 
@@ -110,6 +120,7 @@ impl HttpBody for Body {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Streamed(streamed) => streamed.poll(context),
+            Self::Held(body) => body.as_mut().poll_frame(context).map_err(|never| match never {}),
         }
     }
 
@@ -121,6 +132,7 @@ impl HttpBody for Body {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Streamed(_) => SizeHint::default(),
+            Self::Held(body) => body.size_hint(),
         }
     }
 }

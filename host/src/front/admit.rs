@@ -13,10 +13,9 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::config::limits::BODY_BYTES;
 use crate::fault::{Blame, Code, Fault};
 
-/// Bytes of one body. Todos and chat messages are a few kilobytes.
-pub const BODY_BYTES: usize = 1 << 20;
 /// Kibibytes of all bodies that are being read or served: what senders can take
 /// from the host's memory altogether. Counted as they arrive, so that a promise
 /// of a large body costs nobody anything.
@@ -46,6 +45,11 @@ impl Admission {
     /// A place for one request; it is given back when the guest has ended.
     pub(super) fn enter(&self) -> Result<OwnedSemaphorePermit, Fault> {
         Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| overloaded())
+    }
+
+    /// The places themselves, for calls that are not one request each.
+    pub fn places(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.in_flight)
     }
 
     /// Requests that are being served.

@@ -132,20 +132,29 @@ fn request_id(sent: Option<&HeaderValue>) -> (Arc<str>, HeaderValue) {
 
 /// `{"detail": …}`, as the replaced backends answer.
 fn answer(fault: &Fault) -> Response<Body> {
-    let body = serde_json::json!({ "detail": fault.public }).to_string();
-    let mut response = Response::new(Body::from(Bytes::from(body)));
+    let mut body = serde_json::json!({ "detail": fault.public });
+    if let Some((key, value)) = fault.beside.as_deref() {
+        body[*key] = value.clone();
+    }
+    let mut response = Response::new(Body::from(Bytes::from(body.to_string())));
     *response.status_mut() = fault.status();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(after) = fault.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs()));
     }
-    match fault.code {
-        Code::Unauthorized => {
+    match (fault.code, &fault.challenge) {
+        (_, Some(challenge)) => {
+            headers.insert(header::WWW_AUTHENTICATE, (**challenge).clone());
+        }
+        (Code::Unauthorized, None) => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        (Code::MethodNotAllowed, None) => {
+            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+        }
         // The rest of the body is not read, so the connection cannot be reused.
-        Code::BodyTooLarge | Code::RequestTimeout => {
+        (Code::BodyTooLarge | Code::RequestTimeout, None) => {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         _ => {}

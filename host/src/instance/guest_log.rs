@@ -35,6 +35,11 @@ impl GuestLog {
         Self(Arc::new(Mutex::new(Sink { module, call, line: Vec::new(), written: 0, dropped: 0 })))
     }
 
+    pub(super) fn line(&self, text: &str) {
+        self.push(text.as_bytes());
+        self.push(b"\n");
+    }
+
     fn push(&self, bytes: &[u8]) {
         // Nothing that runs under the lock can panic half-way.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);

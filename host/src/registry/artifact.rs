@@ -189,12 +189,13 @@ pub(crate) fn key(path: &Path) -> io::Result<[u8; 32]> {
         Err(error) => return Err(error),
     }
     fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(mut file) => {
-            file.write_all(&key)?;
-            file.sync_all()?;
-            Ok(key)
-        }
+    // It gets its name when it is whole: nobody ever reads a part of it.
+    let made = path.with_extension(uuid::Uuid::new_v4().simple().to_string());
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&made)?;
+    let named = file.write_all(&key).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&made, path));
+    fs::remove_file(&made)?;
+    match named {
+        Ok(()) => Ok(key),
         // Another process was faster: its key is the key.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             fs::File::open(path)?.read_exact(&mut key)?;

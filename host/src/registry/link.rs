@@ -8,7 +8,7 @@ use wasmtime_wasi::cli::WasiCliView;
 use wasmtime_wasi::p2::bindings::{cli, random};
 use wasmtime_wasi_config::WasiConfig;
 
-use crate::broker::{identity, sql};
+use crate::broker::{identity, llm, notify, sql, toolbox};
 use crate::config::{AccountsGrant, Grants, SqlGrant};
 use crate::instance::State;
 
@@ -95,15 +95,19 @@ impl Missing {
         // wasmtime resolves versions; what counts here is the interface.
         let interface = import.split('@').next().unwrap_or(import);
         match interface {
-            "innkeeper:backend/identity" => {}
+            "innkeeper:backend/identity" | "innkeeper:backend/notify" => {}
             "innkeeper:backend/accounts" if grants.accounts != AccountsGrant::None => {}
             "innkeeper:backend/accounts" => self.add(import, "accounts = true"),
             "innkeeper:backend/sql" if grants.sql.is_some() => {}
             "innkeeper:backend/sql" => self.add(import, "sql = \"main\""),
             "innkeeper:backend/sql-text" if grants.sql.is_some_and(|sql| sql.free) => {}
             "innkeeper:backend/sql-text" => self.add(import, "sql = { database = \"main\", free = true }"),
+            "innkeeper:backend/llm" if grants.llm.is_some() => {}
+            "innkeeper:backend/llm" => self.add(import, "llm = [\"default\"]"),
+            "innkeeper:backend/toolbox" if grants.toolbox.is_some() => {}
+            "innkeeper:backend/toolbox" => self.add(import, "toolbox = [\"*\"]"),
             // Types alone: nothing to call.
-            "innkeeper:backend/schema" => {}
+            "innkeeper:backend/schema" | "innkeeper:backend/types" => {}
             _ if is_hollow(interface) || GIVEN.iter().any(|prefix| interface.starts_with(prefix)) => {}
             _ => return Err(Unmet::Unknown { import: import.into() }),
         }
@@ -147,8 +151,15 @@ fn give(linker: &mut Linker<State>, grants: &Grants) -> wasmtime::Result<()> {
     wasmtime_wasi_config::add_to_linker(linker, |state: &mut State| WasiConfig::new(&state.profile.settings))?;
 
     identity::host::link(linker)?;
+    notify::host::link(linker)?;
     if grants.accounts != AccountsGrant::None {
         identity::host::accounts::link(linker)?;
+    }
+    if grants.llm.is_some() {
+        llm::host::link(linker)?;
+    }
+    if grants.toolbox.is_some() {
+        toolbox::host::link(linker)?;
     }
     if let Some(SqlGrant { free }) = grants.sql {
         sql::host::link(linker)?;

@@ -3,22 +3,23 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use wasmtime::Engine;
-use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::artifact::{Artifacts, digest};
+use super::catalogue::Offer;
 use super::declaration::{Declaration, vet_all};
 use super::link::{Unmet, link};
+use super::manifest;
 use crate::bindings::schema::SchemaExportsPre;
 use crate::broker::identity::Identity;
+use crate::broker::llm::{self, Llm};
 use crate::broker::sql;
 use crate::broker::sql::backend::{self, Caps};
-use crate::call::{Call, trace::Trace};
-use crate::config::{AccountsGrant, Database, Grants, ModuleConfig, SqlGrant};
+use crate::call::{Call, Deadline, Notices, Toolbox, trace::Trace};
+use crate::config::{AccountsGrant, Database, ModuleConfig};
 use crate::instance::{self, Guest, Profile, State};
 
 /// Guests with an interpreter inside are 10 to 20 MB.
@@ -64,8 +65,27 @@ pub enum Why {
     #[error("{}", crate::fault::chain(.0))]
     Unmet(#[from] Unmet),
     /// There is nothing to call.
-    #[error("exports nothing that can be served; export wasi:http/incoming-handler (0.2)")]
+    #[error(
+        "exports nothing that can be served; export wasi:http/incoming-handler (0.2), or tools, resources or prompts"
+    )]
     NothingToServe,
+    /// It exports an interface of ours in another form.
+    #[error("exports something that is not what this host calls")]
+    Exports(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Another module answers there.
+    #[error("its route `{prefix}` is that of `{owner}` too; give one of them another `route`")]
+    Route {
+        /// The prefix of both.
+        prefix: String,
+        /// Who was first.
+        owner: String,
+    },
+    /// It was granted tools that there are not.
+    #[error("its grant `toolbox` is refused: {0}; correct the grant, or the modules")]
+    Toolbox(String),
+    /// What it offers beside HTTP is not allowed.
+    #[error("what it offers is refused: {0}")]
+    Offer(String),
     /// `declare` did not answer.
     #[error("its `declare` failed: {0}")]
     Declare(String),
@@ -80,8 +100,17 @@ pub enum Why {
     Database(String),
 }
 
+/// What modules that will be called share.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
+    /// Local accounts, where they are on.
+    pub identity: &'a Arc<Identity>,
+    /// Language models, where there are any.
+    pub llm: &'a Arc<Llm>,
+}
+
 /// Loads one module: everything but the database itself, which may be away.
-/// `identity` is for a module that will be called, and may use local accounts.
+/// `shared` is for a module that will be called.
 ///
 /// # Errors
 /// See [`Why`].
@@ -90,8 +119,8 @@ pub async fn load(
     artifacts: &Arc<Artifacts>,
     config: &ModuleConfig,
     database: &Database,
-    identity: Option<&Arc<Identity>>,
-) -> Result<Guest, Refused> {
+    shared: Option<Shared<'_>>,
+) -> Result<Offer, Refused> {
     let refused = |why| Refused { module: config.name.clone(), why };
     let (component, digest) = compile(engine, artifacts, &config.source).await.map_err(refused)?;
     let pre = link(engine, &component, &config.grants).map_err(|unmet| refused(unmet.into()))?;
@@ -101,13 +130,25 @@ pub async fn load(
         Some(declaration) if !declaration.statements.is_empty() => return Err(refused(Why::NoGrant)),
         _ => None,
     };
-    let settings = config.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    let mut profile = Profile::new(&config.name, config.limits.clone(), settings, sql.map(Arc::new));
-    profile.identity = identity.filter(|_| config.grants.accounts == AccountsGrant::Granted).cloned();
-    Guest::new(profile, pre, digest).map_err(|_| refused(Why::NothingToServe))
+    let settings = || config.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut profile = Profile::new(&config.name, config.limits.clone(), settings(), sql.map(Arc::new));
+    profile.toolbox.clone_from(&config.grants.toolbox);
+    if let Some(Shared { identity, llm }) = shared {
+        let granted = config.grants.accounts == AccountsGrant::Granted;
+        profile.identity = granted.then(|| Arc::clone(identity));
+        profile.llm = config.grants.llm.as_ref().map(|aliases| llm::Access::new(llm, &config.name, aliases));
+    }
+    let guest = Guest::new(profile, pre, digest).map_err(|error| refused(Why::Exports(error.into())))?;
+    let guest = guest.ok_or_else(|| refused(Why::NothingToServe))?;
+    let manifest = manifest::read(&guest.pre, &guest.exports, &config.name, settings()).await;
+    Ok(Offer { guest: Arc::new(guest), manifest: manifest.map_err(|why| refused(Why::Offer(why)))? })
 }
 
-async fn compile(engine: &Engine, artifacts: &Arc<Artifacts>, source: &Path) -> Result<(Component, String), Why> {
+pub(super) async fn compile(
+    engine: &Engine,
+    artifacts: &Arc<Artifacts>,
+    source: &Path,
+) -> Result<(Component, String), Why> {
     let (engine, artifacts, path) = (engine.clone(), Arc::clone(artifacts), source.to_owned());
     // Compiling takes seconds of a core: not on the threads that serve.
     let compiled = tokio::task::spawn_blocking(move || {
@@ -138,7 +179,7 @@ fn not_a_component(path: &Path, wasm: &[u8], error: &wasmtime::Error) -> Why {
 
 /// Asks a module what it stores, in a store without a caller and without a
 /// database. None when it exports no schema.
-async fn declare(
+pub(super) async fn declare(
     engine: &Engine,
     component: &Component,
     pre: &InstancePre<State>,
@@ -157,8 +198,10 @@ async fn declare(
         id: "declare".into(),
         caller: None,
         client: None,
-        deadline: Instant::now() + limits.wall,
+        deadline: Deadline::after(limits.wall),
         trace: Trace::default(),
+        notices: Notices::default(),
+        toolbox: Toolbox::default(),
     };
     let profile = Profile::new(module, limits, WasiConfigVariables::new(), None);
     let mut store = instance::store(engine, &Arc::new(profile), &Arc::new(call));
@@ -177,41 +220,4 @@ fn open(config: &ModuleConfig, database: &Database, declaration: Declaration) ->
     let caps = Caps::of(&config.limits);
     let backend = backend::open(database, &config.name, &caps).map_err(|error| Why::Database(error.to_string()))?;
     Ok(sql::Store::new(backend, declaration.statements, declaration.schema, caps))
-}
-
-/// What `innkeeper inspect` shows of a component.
-pub struct Inspection {
-    /// SHA-256 of the file.
-    pub digest: String,
-    /// What it asks of the host.
-    pub imports: Vec<String>,
-    /// What the host can call.
-    pub exports: Vec<String>,
-    /// What it stores and runs, when it stores anything.
-    pub declaration: Option<Declaration>,
-}
-
-/// Looks into a component without serving it.
-///
-/// # Errors
-/// See [`Why`].
-pub async fn inspect(
-    engine: &Engine,
-    artifacts: &Arc<Artifacts>,
-    source: &Path,
-    database: &Database,
-) -> Result<Inspection, Refused> {
-    let module = source.file_stem().and_then(|stem| stem.to_str()).unwrap_or("module").to_owned();
-    let refused = |why| Refused { module: module.clone(), why };
-    let (component, digest) = compile(engine, artifacts, source).await.map_err(refused)?;
-    let ty = component.component_type();
-    let imports = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
-    let callable =
-        |item: &ComponentItem| matches!(item, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_));
-    let exports = ty.exports(engine).filter(|(_, item)| callable(&item.ty)).map(|(name, _)| name.to_owned()).collect();
-    let all = Grants { sql: Some(SqlGrant { free: true }), accounts: AccountsGrant::Granted };
-    let pre = link(engine, &component, &all).map_err(|unmet| refused(unmet.into()))?;
-    let declaration =
-        declare(engine, &component, &pre, database, &backend::schema_name(&module)).await.map_err(refused)?;
-    Ok(Inspection { digest, imports, exports, declaration })
 }

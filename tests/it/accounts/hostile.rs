@@ -107,10 +107,11 @@ async fn nobody_learns_who_has_an_account() {
             assert_eq!(body, r#"{"detail":"Incorrect email or password"}"#, "{email}");
             times.push(fastest(|| request(email)).await);
         }
-        // Without a hash an answer would be here in a hundredth of the time.
+        // Without a hash an answer would be here in a hundredth of the time; a machine
+        // with other things to do takes twice the time for the same.
         let (least, most) = (times.iter().min().unwrap(), times.iter().max().unwrap());
         assert!(*least > Duration::from_millis(10), "{times:?}");
-        assert!(*most < *least * 2, "{times:?}");
+        assert!(*most < *least * 4, "{times:?}");
     }
 }
 

@@ -74,7 +74,8 @@ async fn a_client_cannot_choose_the_address_that_it_is_limited_by() {
 async fn a_crowd_takes_no_more_than_its_share() {
     let host = local().start().await;
     register(&host, EMAIL).await;
-    let many = (0..60).map(|number| {
+    // Fewer than one address may try, or the last of a quick crowd are told so.
+    let many = (0..40).map(|number| {
         let body = json!({ "email": format!("u{number}@example.com"), "password": PASSWORD });
         tokio::spawn(host.post("/api/auth/login", &body).send())
     });

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
 
-use super::{SECRET, cache_dir};
+use super::{SECRET, cache_dir, provide_tls};
 
 /// The binary beside this test's own. `cargo xtask test` builds it.
 pub fn binary() -> PathBuf {
@@ -69,6 +69,7 @@ impl HostProcess {
 
     /// Starts `serve` on a free port, and waits until this path is good.
     pub async fn start(vars: &[(&str, &str)], good: &str) -> Self {
+        provide_tls();
         let dir = tempfile::tempdir().expect("a temporary directory");
         let database = format!("sqlite://{}", dir.path().join("test.db").display());
         let file = |name: &str| std::fs::File::create(dir.path().join(name)).expect("a file");

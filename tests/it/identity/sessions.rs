@@ -93,19 +93,23 @@ async fn a_cookie_changes_things_only_for_pages_of_ours() {
     let (host, pool, user) = signed_in(todo(), Tables::Current).await;
     let path = format!("/api/{user}/tasks");
     let cookie = format!("better-auth.session_token={}", cookie_value(&signed_session(TOKEN, SECRET.as_bytes())));
-    let post = || host.post(&path, &json!({"title": "Buy milk"})).header("cookie", &cookie);
-    for origin in ["https://todo.example.com", "https://id.example.com"] {
-        let answer = post().header("origin", origin).send().await.expect("an answer");
-        assert_eq!(answer.status(), 201, "{origin}");
-    }
-    let stranger = |origin: Option<&str>| {
-        let request = post().header("sec-fetch-site", "same-origin");
-        origin.map_or(request.try_clone().expect("a clone"), |origin| request.header("origin", origin))
-    };
-    for origin in [None, Some("null"), Some("https://evil.example"), Some("https://todo.example.com.evil.example")] {
-        let answer = stranger(origin).send().await.expect("an answer");
-        assert_eq!(answer.status(), 403, "{origin:?}");
-        assert_eq!(answer.json::<Value>().await.expect("JSON"), json!({"detail": "Origin not allowed"}));
+    // The guest's own path, and the host's to the same module's tool.
+    for (path, done) in [(&*path, 201), ("/api/tools/add_task", 200)] {
+        let post = || host.post(path, &json!({"title": "Buy milk"})).header("cookie", &cookie);
+        for origin in ["https://todo.example.com", "https://id.example.com"] {
+            let answer = post().header("origin", origin).send().await.expect("an answer");
+            assert_eq!(answer.status(), done, "{path} {origin}");
+        }
+        let stranger = |origin: Option<&str>| {
+            let request = post().header("sec-fetch-site", "same-origin");
+            origin.map_or(request.try_clone().expect("a clone"), |origin| request.header("origin", origin))
+        };
+        let others = [None, Some("null"), Some("https://evil.example"), Some("https://todo.example.com.evil.example")];
+        for origin in others {
+            let answer = stranger(origin).send().await.expect("an answer");
+            assert_eq!(answer.status(), 403, "{path} {origin:?}");
+            assert_eq!(answer.json::<Value>().await.expect("JSON"), json!({"detail": "Origin not allowed"}));
+        }
     }
     // Reading is open to them, and the browser keeps the answer from the page.
     let read = host.get(&path).header("cookie", &cookie).header("origin", "https://evil.example");
@@ -117,7 +121,7 @@ async fn a_cookie_changes_things_only_for_pages_of_ours() {
     assert_eq!(bearer.send().await.expect("an answer").status(), 201);
     let count =
         host.get(&path).bearer_auth(TOKEN).send().await.expect("an answer").json::<Value>().await.expect("JSON");
-    assert_eq!(count.as_array().expect("a list").len(), 3, "{count}");
+    assert_eq!(count.as_array().expect("a list").len(), 5, "{count}");
     pool.close().await;
 }
 
@@ -259,7 +263,7 @@ async fn a_module_cannot_make_sessions_of_its_own() {
     let scheme = before.split_once("://").expect("a URL").0;
     let url = format!("{scheme}://{role}:made-up@{after}");
     let modules = format!(
-        "[[module]]\nname = \"{role}\"\nsource = {:?}\nroute = \"/\"\ngrants = {{ sql = \"main\", accounts = false }}\n",
+        "[[module]]\nname = \"{role}\"\nsource = {:?}\nroute = \"/\"\ngrants = {{ sql = \"main\", accounts = false, llm = [], toolbox = [] }}\n",
         guest("todo")
     );
     let host = Setup::modules(&modules).on(Database::Postgres).start_at(database, &url).await.expect("the host starts");

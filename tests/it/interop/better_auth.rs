@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
-use crate::harness::{SECRET, TestDatabase};
+use crate::harness::{SECRET, TestDatabase, http_client};
 
 /// A server of its own for one test; it ends with it.
 pub struct BetterAuth {
@@ -49,7 +49,7 @@ impl BetterAuth {
             }
         };
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { url, client: Client::new(), _stdin: child.stdin.take().expect("piped"), _child: child }
+        Self { url, client: http_client(), _stdin: child.stdin.take().expect("piped"), _child: child }
     }
 
     fn post(&self, path: &str, body: &Value) -> RequestBuilder {

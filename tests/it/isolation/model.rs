@@ -1,5 +1,8 @@
 //! The todo guest under random requests of three callers, beside a model of what
-//! each of them has: nobody sees, changes or counts what is another's.
+//! each of them has: nobody sees, changes or counts what is another's. They ask the
+//! guest over HTTP, and its tools over the Model Context Protocol and over HTTP.
+
+mod tools;
 
 use fastrand::Rng;
 use reqwest::Method;
@@ -11,7 +14,7 @@ use crate::harness::{As, Database, Setup, TestHost, report};
 const CALLERS: [&str; 3] = ["ada", "bob", "ada%"];
 const PRIORITIES: [&str; 3] = ["low", "medium", "high"];
 const TAGS: [&str; 4] = ["home", "work", "home-work", "a_b"];
-const REQUESTS: usize = 300;
+const REQUESTS: usize = 400;
 /// Sequences for each database.
 const SEQUENCES: u64 = 3;
 
@@ -58,7 +61,7 @@ async fn whatever_callers_ask_each_has_exactly_what_is_his() {
     let seed = seed();
     for database in Database::BOTH {
         for sequence in 0..SEQUENCES {
-            let module = "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = { sql = \"main\", accounts = false }\n\
+            let module = "[[module]]\nname = \"todo\"\nsource = \"replaced\"\ngrants = { sql = \"main\", accounts = false, llm = [], toolbox = [] }\n\
                           [module.config]\nlist_shape = \"tasks_total\"\n";
             let host = Setup::guest("todo").file(module).on(database).start().await;
             let mut run =
@@ -94,7 +97,7 @@ impl Run {
     async fn step(&mut self) -> (String, Result<(), String>) {
         let caller = self.rng.usize(..CALLERS.len());
         let other = (caller + self.rng.usize(1..CALLERS.len())) % CALLERS.len();
-        let what = self.rng.u8(..10);
+        let what = self.rng.u8(..16);
         let name = format!("{} does {what}", CALLERS[caller]);
         let result = match what {
             0..3 => self.create(caller, other).await,
@@ -103,7 +106,11 @@ impl Run {
             6 => self.touch(caller, caller, other).await,
             7 => self.touch(caller, other, other).await,
             8 => self.touch(caller, other, caller).await,
-            _ => self.list_of(caller, other).await,
+            9 => self.list_of(caller, other).await,
+            10..12 => self.add_by_tool(caller, other).await,
+            12 => self.list_by_tool(caller, other).await,
+            13 => self.touch_by_tool(caller, caller).await,
+            _ => self.touch_by_tool(caller, other).await,
         };
         (name, result)
     }

@@ -18,7 +18,7 @@ async fn both() -> TestHost {
     let modules = format!(
         "[[module]]\nname = \"hostile\"\nsource = {hostile:?}\nroute = \"/\"\n\
          grants = {{ sql = {{ database = \"main\", free = true }} }}\nlimits = {{ sql_time = \"1s\", concurrency = 40 }}\n\
-         [[module]]\nname = \"todo\"\nsource = {todo:?}\nroute = \"/api\"\ngrants = {{ sql = \"main\", accounts = false }}\n\
+         [[module]]\nname = \"todo\"\nsource = {todo:?}\nroute = \"/api\"\ngrants = {{ sql = \"main\", accounts = false, llm = [], toolbox = [] }}\n\
          [database]\nurl = \"env:DATABASE_URL\"\nconnections = 4\n"
     );
     Setup::modules(&modules).on(Database::Postgres).start().await

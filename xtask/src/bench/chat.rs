@@ -44,6 +44,8 @@ pub(crate) struct Chats {
     pub(crate) whole_p50_s: f64,
     /// What the server's memory grew by, for each stream in flight.
     pub(crate) stream_kib: f64,
+    /// The same without what streams share, such as the untouched pages of a guest.
+    pub(crate) stream_own_kib: f64,
     /// Why the first that failed did.
     pub(crate) failure: Option<String>,
 }
@@ -67,8 +69,9 @@ pub(crate) fn measure(contenders: &[Contender], site: &Site) -> Result<Vec<Chats
         let (mut server, _) = timed_start(stand, site, None)?;
         // What the first chat of a process needs is not a stream's.
         chat(&server.base, &token::sign("warm", &site.secret)?, "/api/chat").context("one chat alone")?;
-        let before = server.memory_mib()?;
+        let before = server.memory()?;
         let (taken, failure) = run(&server.base.clone(), &site.secret, "/api/chat", |_| server.note_memory())?;
+        let each = |peak: f64, before: f64| (peak - before) * 1024.0 / CHATS as f64;
         let (first, whole) = (first_words(&taken), column(&taken, |chat| chat.whole.as_secs_f64()));
         let chats = Chats {
             contender: *contender,
@@ -76,7 +79,8 @@ pub(crate) fn measure(contenders: &[Contender], site: &Site) -> Result<Vec<Chats
             first_word_p50_ms: median(&first) - bare_ms,
             first_word_p99_ms: percentile(&first, 0.99) - bare_ms,
             whole_p50_s: median(&whole),
-            stream_kib: (server.peak_mib - before) * 1024.0 / CHATS as f64,
+            stream_kib: each(server.peak.resident, before.resident),
+            stream_own_kib: each(server.peak.proportional, before.proportional),
             failure,
         };
         eprintln!("{}: first word {:.1} ms later", stand.name, chats.first_word_p50_ms);
@@ -157,29 +161,30 @@ fn chat(base: &str, token: &str, path: &str) -> Result<Taken> {
     let mut lines = BufReader::new(stream).lines();
     let status = lines.next().context("no answer")?.context("waiting for an answer")?;
     ensure!(status.starts_with("HTTP/1.1 200"), "{status}");
-    let (mut text, mut first_word) = (String::new(), None);
+    let (mut text, mut first_word, mut done, mut last) = (String::new(), None, false, String::new());
     for line in lines {
         let line = line.map_err(|error| match error.kind() {
             ErrorKind::WouldBlock => anyhow!("nothing came for {} s", SILENCE.as_secs()),
             _ => error.into(),
         })?;
         // Sizes of chunks and names of events are not data.
+        done |= line == "event: done";
         let Some(data) = line.strip_prefix("data:").map(str::trim) else { continue };
         match word(data) {
             Some(word) => {
                 first_word.get_or_insert_with(|| began.elapsed());
                 text += &word;
             }
-            None if data == "[DONE]" || data.contains("conversation_id") => {
+            None if done || data == "[DONE]" => {
                 let words = text.len() / model::TOKEN.len();
                 ensure!(words == model::TOKENS as usize, "{words} words instead of {}", model::TOKENS);
                 let first_word = first_word.context("an answer without a word")?;
                 return Ok(Taken { first_word, whole: began.elapsed() });
             }
-            None => {}
+            None => last = data.to_owned(),
         }
     }
-    bail!("the answer has no end: {} bytes of text", text.len())
+    bail!("the answer has no end: {} bytes of text, and last: {last}", text.len())
 }
 
 /// The text of an event with some: the contenders', or the model's own.

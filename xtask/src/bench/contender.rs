@@ -33,6 +33,8 @@ pub(crate) enum Contender {
     Trusted,
     Native,
     Fastapi,
+    /// The official Python SDK of the Model Context Protocol.
+    Mcp,
     Wasmtime,
 }
 
@@ -53,7 +55,7 @@ impl Stand {
     }
 }
 
-const INNKEEPER: [Stand; 2] = [
+const INNKEEPER: [Stand; 3] = [
     Stand {
         contender: Contender::Innkeeper,
         name: "Innkeeper, todo",
@@ -65,6 +67,13 @@ const INNKEEPER: [Stand; 2] = [
         contender: Contender::Innkeeper,
         name: "Innkeeper, hello",
         workloads: &[Workload::Hello],
+        ready: "/health/ready",
+        compiles: true,
+    },
+    Stand {
+        contender: Contender::Innkeeper,
+        name: "Innkeeper, tools",
+        workloads: &[Workload::Tool],
         ready: "/health/ready",
         compiles: true,
     },
@@ -90,7 +99,7 @@ const TRUSTED: [Stand; 1] = [Stand {
 const NATIVE: [Stand; 1] = [Stand {
     contender: Contender::Native,
     name: "native axum + sqlx",
-    workloads: &Workload::ALL,
+    workloads: &[Workload::Hello, Workload::List, Workload::Create],
     ready: "/health/ready",
     compiles: false,
 }];
@@ -98,7 +107,15 @@ const NATIVE: [Stand; 1] = [Stand {
 const FASTAPI: [Stand; 1] = [Stand {
     contender: Contender::Fastapi,
     name: "FastAPI, 2 workers",
-    workloads: &Workload::ALL,
+    workloads: &[Workload::Hello, Workload::List, Workload::Create],
+    ready: "/health/ready",
+    compiles: false,
+}];
+
+const MCP: [Stand; 1] = [Stand {
+    contender: Contender::Mcp,
+    name: "Python MCP SDK, 2 workers",
+    workloads: &[Workload::Tool],
     ready: "/health/ready",
     compiles: false,
 }];
@@ -112,7 +129,8 @@ const WASMTIME: [Stand; 1] = [Stand {
 }];
 
 impl Contender {
-    pub(crate) const ALL: [Self; 5] = [Self::Innkeeper, Self::Trusted, Self::Native, Self::Fastapi, Self::Wasmtime];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Innkeeper, Self::Trusted, Self::Native, Self::Fastapi, Self::Mcp, Self::Wasmtime];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -120,6 +138,7 @@ impl Contender {
             Self::Trusted => "Innkeeper, isolation off",
             Self::Native => "native axum + sqlx",
             Self::Fastapi => "FastAPI + asyncpg, 2 workers",
+            Self::Mcp => "Python MCP SDK, 2 workers",
             Self::Wasmtime => "wasmtime serve",
         }
     }
@@ -130,6 +149,7 @@ impl Contender {
             Self::Trusted => &TRUSTED,
             Self::Native => &NATIVE,
             Self::Fastapi => &FASTAPI,
+            Self::Mcp => &MCP,
             Self::Wasmtime => &WASMTIME,
         }
     }
@@ -139,7 +159,7 @@ impl Contender {
         match self {
             Self::Innkeeper => Some(&INNKEEPER_CHAT),
             Self::Fastapi => Some(&FASTAPI[0]),
-            Self::Trusted | Self::Native | Self::Wasmtime => None,
+            Self::Trusted | Self::Native | Self::Mcp | Self::Wasmtime => None,
         }
     }
 
@@ -150,6 +170,7 @@ impl Contender {
             Self::Trusted => "trusted",
             Self::Native => "native",
             Self::Fastapi => "fastapi",
+            Self::Mcp => "mcp",
             Self::Wasmtime => "wasmtime",
         }
     }
@@ -168,9 +189,19 @@ impl Contender {
         match self {
             Self::Innkeeper | Self::Trusted => build("innkeeper"),
             Self::Native => build("bench-native"),
-            Self::Fastapi => python::environment(&venv(), &workspace::root().join("bench/fastapi/requirements.txt")),
+            Self::Fastapi | Self::Mcp => python::environment(&self.venv(), &self.source().join("requirements.txt")),
             Self::Wasmtime => prepare_wasmtime(),
         }
+    }
+
+    /// Where a contender in Python has its source and its list of packages.
+    fn source(self) -> PathBuf {
+        workspace::root().join("bench").join(if self == Self::Mcp { "mcp" } else { "fastapi" })
+    }
+
+    /// Where those packages are installed.
+    fn venv(self) -> PathBuf {
+        workspace::root().join(if self == Self::Mcp { "bench/.venv-mcp" } else { "bench/.venv" })
     }
 
     /// What has to be there to run it, apart from the system.
@@ -178,7 +209,7 @@ impl Contender {
         match self {
             Self::Innkeeper | Self::Trusted => Ok(workspace::target()?.join("dist/innkeeper")),
             Self::Native => Ok(workspace::target()?.join("dist/bench-native")),
-            Self::Fastapi => Ok(venv()),
+            Self::Fastapi | Self::Mcp => Ok(self.venv()),
             Self::Wasmtime => find_wasmtime()?.context("wasmtime is not installed"),
         }
     }
@@ -224,7 +255,7 @@ impl<'cluster> Site<'cluster> {
         let listen = format!("127.0.0.1:{port}");
         let artifact = stand.contender.artifact()?;
         let mut command = match stand.contender {
-            Contender::Fastapi => Command::new(artifact.join("bin/uvicorn")),
+            Contender::Fastapi | Contender::Mcp => Command::new(artifact.join("bin/uvicorn")),
             _ => Command::new(artifact),
         };
         command.current_dir(self.dir.path()).env("BETTER_AUTH_SECRET", &self.secret);
@@ -248,6 +279,10 @@ impl<'cluster> Site<'cluster> {
                     command.env("INNKEEPER_MODULE", guest("hello"));
                     let file = self.dir.path().join("hello.db");
                     command.env("DATABASE_URL", format!("sqlite://{}", file.display()));
+                } else if stand.serves(Workload::Tool) {
+                    command.env("INNKEEPER_CONFIG", self.tools()?);
+                    let file = self.dir.path().join("tools.db");
+                    command.env("DATABASE_URL", format!("sqlite://{}", file.display()));
                 } else if stand.name == INNKEEPER_CHAT.name {
                     command.env("INNKEEPER_CONFIG", self.roomy()?);
                 } else {
@@ -257,9 +292,10 @@ impl<'cluster> Site<'cluster> {
             Contender::Native => {
                 command.env("LISTEN", listen);
             }
-            Contender::Fastapi => {
-                command.arg("--app-dir").arg(workspace::root().join("bench/fastapi"));
-                command.args(["app:app", "--workers=2", "--loop=uvloop", "--http=httptools"]);
+            Contender::Fastapi | Contender::Mcp => {
+                let app = if stand.contender == Contender::Mcp { "server:app" } else { "app:app" };
+                command.arg("--app-dir").arg(stand.contender.source());
+                command.args([app, "--workers=2", "--loop=uvloop", "--http=httptools"]);
                 command.args(["--no-access-log", "--port", &port.to_string()]);
             }
             Contender::Wasmtime => {
@@ -275,11 +311,24 @@ impl<'cluster> Site<'cluster> {
         let (file, room, source) = (self.dir.path().join("chat.toml"), CHATS * 2, guest("todo"));
         let text = format!(
             "max_in_flight = {room}\n\n[[module]]\nname = \"todo\"\nroute = \"/\"\nsource = \"{}\"\n\
-             grants = {{ sql = \"main\", accounts = false, llm = [\"default\"] }}\n\
+             grants = {{ sql = \"main\", accounts = false, llm = [\"default\"], toolbox = [] }}\n\
              limits = {{ concurrency = {room} }}\n\n\
              [llm.budgets.module]\nrequests_per_minute = 100000\nconcurrency = {room}\n\n\
              [llm.budgets.host]\nrequests_per_minute = 100000\nconcurrency = {room}\n",
             source.display()
+        );
+        fs::write(&file, text)?;
+        Ok(file)
+    }
+
+    /// The host that says hello, with a module of tools beside.
+    fn tools(&self) -> Result<PathBuf> {
+        let (file, hello, tools) = (self.dir.path().join("tools.toml"), guest("hello"), guest("conformance"));
+        let text = format!(
+            "[[module]]\nname = \"hello\"\nroute = \"/\"\nsource = \"{}\"\n\n\
+             [[module]]\nname = \"tools\"\nsource = \"{}\"\n",
+            hello.display(),
+            tools.display()
         );
         fs::write(&file, text)?;
         Ok(file)
@@ -316,10 +365,6 @@ fn guest(name: &str) -> PathBuf {
 fn build(package: &str) -> Result<()> {
     let mut cargo = workspace::cargo();
     process::run(cargo.args(["build", "--profile=dist", "--package", package]))
-}
-
-fn venv() -> PathBuf {
-    workspace::root().join("bench/.venv")
 }
 
 /// Installs wasmtime's command line, built as the other Rust contenders are.

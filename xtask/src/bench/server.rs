@@ -21,8 +21,23 @@ pub(crate) struct Server {
     pub(crate) stand: &'static Stand,
     pub(crate) base: String,
     /// The most memory that was seen in use.
-    pub(crate) peak_mib: f64,
+    pub(crate) peak: Memory,
     job: Job,
+}
+
+/// What the processes of a server take, in MiB.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Memory {
+    /// Every page that is mapped, as often as it is (RSS).
+    pub(crate) resident: f64,
+    /// Pages that are mapped many times count once in all (PSS).
+    pub(crate) proportional: f64,
+}
+
+impl Memory {
+    fn max(self, other: Self) -> Self {
+        Self { resident: self.resident.max(other.resident), proportional: self.proportional.max(other.proportional) }
+    }
 }
 
 /// Starts a server; also tells how many milliseconds its first 200 took.
@@ -36,7 +51,7 @@ pub(crate) fn timed_start(stand: &'static Stand, site: &Site, far: Option<Socket
     let began = Instant::now();
     let job = Job::spawn(&mut command)?;
     let base = format!("http://127.0.0.1:{port}");
-    let mut server = Server { stand, base, peak_mib: 0.0, job };
+    let mut server = Server { stand, base, peak: Memory::default(), job };
     server.wait_until_ready(began).with_context(|| {
         let said = fs::read_to_string(&log).unwrap_or_default();
         format!("{} did not start; it said:\n{said}", stand.name)
@@ -65,21 +80,23 @@ impl Server {
 
     /// Looks at how much memory the server's processes take now.
     pub(crate) fn note_memory(&mut self) -> Result<()> {
-        self.peak_mib = self.peak_mib.max(self.memory_mib()?);
+        self.peak = self.peak.max(self.memory()?);
         Ok(())
     }
 
     /// How much memory the server's processes take now.
-    pub(crate) fn memory_mib(&self) -> Result<f64> {
-        let mut kib = 0;
+    pub(crate) fn memory(&self) -> Result<Memory> {
+        let mut memory = Memory::default();
         for entry in fs::read_dir("/proc")?.flatten() {
             let read = |name: &str| fs::read_to_string(entry.path().join(name)).ok();
             // Whatever cannot be read is no process, or has just ended.
             if read("stat").and_then(|stat| group_of(&stat)) == Some(self.job.id()) {
-                kib += read("status").and_then(|status| resident_kib(&status)).unwrap_or(0);
+                let rollup = read("smaps_rollup").unwrap_or_default();
+                memory.resident += mib(&rollup, "Rss:").unwrap_or(0.0);
+                memory.proportional += mib(&rollup, "Pss:").unwrap_or(0.0);
             }
         }
-        Ok(f64::from(kib) / 1024.0)
+        Ok(memory)
     }
 }
 
@@ -89,9 +106,11 @@ fn group_of(stat: &str) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
 }
 
-fn resident_kib(status: &str) -> Option<u32> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.split_whitespace().next()?.parse().ok()
+/// A line of `/proc/…/smaps_rollup`, which counts in KiB.
+fn mib(rollup: &str, name: &str) -> Option<f64> {
+    let line = rollup.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib / 1024.0)
 }
 
 #[cfg(test)]
@@ -105,8 +124,10 @@ mod tests {
     }
 
     #[test]
-    fn resident_memory_is_read_in_kib() {
-        assert_eq!(resident_kib("Name:\tx\nVmHWM:\t 99 kB\nVmRSS:\t   1234 kB\n"), Some(1234));
-        assert_eq!(resident_kib("Name:\tkthreadd\n"), None);
+    fn memory_is_read_in_mib() {
+        let rollup = "0-7f ---p 0 0 [rollup]\nRss:\t  2048 kB\nPss:\t   512 kB\nPss_Anon:\t 99 kB\n";
+        assert_eq!(mib(rollup, "Rss:"), Some(2.0));
+        assert_eq!(mib(rollup, "Pss:"), Some(0.5));
+        assert_eq!(mib("", "Rss:"), None);
     }
 }

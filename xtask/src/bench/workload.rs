@@ -1,4 +1,4 @@
-//! The three workloads: what is asked, what a right answer is, and the todos
+//! The workloads: what is asked, what a right answer is, and the todos
 //! that have to be there first.
 
 use super::token;
@@ -6,7 +6,10 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Duration;
-use ureq::{Agent, http::Response};
+use ureq::{
+    Agent,
+    http::{self, Response},
+};
 
 /// How many todos the reader has, and how many of them are asked for.
 const TODOS: usize = 1000;
@@ -16,29 +19,35 @@ const PAGE: usize = 20;
 const FIELDS: [&str; 10] =
     ["id", "user_id", "title", "description", "completed", "priority", "due_date", "tags", "created_at", "updated_at"];
 
+const MCP_VERSION: &str = "2026-07-28";
+/// It says one sentence.
+const TOOL: &str = "test_simple_text";
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Workload {
     Hello,
     List,
     Create,
+    Tool,
 }
 
 impl Workload {
-    pub(crate) const ALL: [Self; 3] = [Self::Hello, Self::List, Self::Create];
+    pub(crate) const ALL: [Self; 4] = [Self::Hello, Self::List, Self::Create, Self::Tool];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Hello => "hello JSON",
             Self::List => "list 20 of 1,000 todos",
             Self::Create => "create a todo",
+            Self::Tool => "call a tool (MCP)",
         }
     }
 
     pub(crate) fn method(self) -> &'static str {
         match self {
             Self::Hello | Self::List => "GET",
-            Self::Create => "POST",
+            Self::Create | Self::Tool => "POST",
         }
     }
 
@@ -48,6 +57,7 @@ impl Workload {
             Self::Hello => "/",
             Self::List => "/api/reader/tasks?limit=20",
             Self::Create => "/api/writer/tasks",
+            Self::Tool => "/mcp",
         }
     }
 
@@ -55,7 +65,26 @@ impl Workload {
         match self {
             Self::Hello | Self::List => None,
             Self::Create => Some(todo("Buy milk")),
+            Self::Tool => Some(tool_call()),
         }
+    }
+
+    /// Beside the usual ones.
+    pub(crate) fn headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Hello | Self::List | Self::Create => &[],
+            Self::Tool => &[
+                ("Accept", "application/json, text/event-stream"),
+                ("MCP-Protocol-Version", MCP_VERSION),
+                ("Mcp-Method", "tools/call"),
+                ("Mcp-Name", TOOL),
+            ],
+        }
+    }
+
+    /// Whether it is a signed-in user who asks.
+    fn has_caller(self) -> bool {
+        matches!(self, Self::List | Self::Create)
     }
 
     fn check(self, status: u16, body: &Value) -> Result<()> {
@@ -74,9 +103,20 @@ impl Workload {
                 check_todo(body)?;
                 ensure!(body["title"] == "Buy milk", "another todo was created: {body}");
             }
+            Self::Tool => ensure!(body["result"]["content"][0]["text"].is_string(), "no text in {body}"),
         }
         Ok(())
     }
+}
+
+/// A request of the protocol's newest version, which needs no session.
+fn tool_call() -> Value {
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": MCP_VERSION,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let params = json!({ "name": TOOL, "arguments": {}, "_meta": meta });
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params })
 }
 
 fn todo(title: &str) -> Value {
@@ -121,7 +161,7 @@ impl Client {
     /// The token that a workload's requests carry; empty where none is needed.
     pub(crate) fn token(&self, workload: Workload) -> &str {
         match workload {
-            Workload::Hello => "",
+            Workload::Hello | Workload::Tool => "",
             Workload::List => &self.reader,
             Workload::Create => &self.writer,
         }
@@ -130,11 +170,16 @@ impl Client {
     /// Asks once, and looks at the answer: only equal work can be compared.
     pub(crate) fn check(&self, base: &str, workload: Workload) -> Result<()> {
         let url = format!("{base}{}", workload.path());
-        let bearer = format!("Bearer {}", self.token(workload));
+        let mut request = http::Request::builder().method(workload.method()).uri(&url);
+        for (name, value) in workload.headers() {
+            request = request.header(*name, *value);
+        }
+        if workload.has_caller() {
+            request = request.header("Authorization", format!("Bearer {}", self.token(workload)));
+        }
         let answer = match workload.body() {
-            Some(body) => self.agent.post(&url).header("Authorization", bearer).send_json(body),
-            None if workload == Workload::Hello => self.agent.get(&url).call(),
-            None => self.agent.get(&url).header("Authorization", bearer).call(),
+            Some(body) => self.agent.run(request.header("Content-Type", "application/json").body(body.to_string())?),
+            None => self.agent.run(request.body(())?),
         };
         let (status, body) = read(answer?)?;
         workload.check(status, &body)?;
@@ -143,7 +188,7 @@ impl Client {
 
     /// A contender that does not check the token has less to do than the rest.
     fn check_that_strangers_are_refused(&self, base: &str, workload: Workload) -> Result<()> {
-        if workload == Workload::Hello {
+        if !workload.has_caller() {
             return Ok(());
         }
         let tampered = format!("Bearer {}x", self.reader);
@@ -204,6 +249,7 @@ mod tests {
     fn right_answers_pass() {
         check(Workload::Hello, 200, &json!({ "message": "hi" }), Ok(()));
         check(Workload::Create, 201, &answered("Buy milk"), Ok(()));
+        check(Workload::Tool, 200, &json!({ "result": { "content": [{ "type": "text", "text": "hi" }] } }), Ok(()));
         let mut list = vec![answered("Todo 1000")];
         list.resize(PAGE, answered("Todo 7"));
         check(Workload::List, 200, &json!(list), Ok(()));
@@ -214,6 +260,7 @@ mod tests {
         check(Workload::Hello, 404, &json!({ "message": "hi" }), Err("404 instead of 200"));
         check(Workload::Create, 200, &answered("Buy milk"), Err("200 instead of 201"));
         check(Workload::Create, 201, &answered("Buy beer"), Err("another todo"));
+        check(Workload::Tool, 200, &json!({ "error": { "code": -32601 } }), Err("no text"));
         check(Workload::List, 200, &json!([]), Err("0 todos instead of 20"));
         check(Workload::List, 200, &json!({ "tasks": [] }), Err("no array"));
         check(Workload::List, 200, &json!(vec![answered("Todo 7"); PAGE]), Err("newest"));

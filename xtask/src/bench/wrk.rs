@@ -63,6 +63,7 @@ pub(crate) fn run(load: &Load, client: &Client, server: &mut Server) -> Result<S
     wrk.arg("--script").arg(workspace::root().join("bench/wrk.lua"));
     wrk.arg(format!("{}{}", server.base, workload.path())).args(["--", workload.method()]);
     wrk.arg(client.token(*workload)).args(workload.body().map(|body| body.to_string()));
+    wrk.args(workload.headers().iter().flat_map(|(name, value)| [name, value]));
 
     let mut job = Job::spawn(wrk.stdout(Stdio::piped()))?;
     let stdout = job.take_stdout().context("wrk has no output")?;

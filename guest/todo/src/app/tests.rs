@@ -44,6 +44,9 @@ fn unknown_paths_are_404() {
         "/api/a%2Fb/tasks",
         "/api/tasks/1%2F2",
         "/api/ada/tasks/1/x",
+        "/api/ada/chat/5",
+        "/api/conversations/5/x",
+        "/chat",
     ] {
         check("GET", uri, 404, Some(("content-type", "application/json")));
     }
@@ -56,6 +59,12 @@ fn other_methods_are_405_and_told_which_there_are() {
     check("OPTIONS", "/api/tasks", 405, Some(("allow", "GET, POST")));
     check("POST", "/api/tasks/1", 405, Some(("allow", "GET, PUT, PATCH, DELETE")));
     check("PUT", "/api/tasks/1/complete", 405, Some(("allow", "POST, PATCH")));
+    check("GET", "/api/chat", 405, Some(("allow", "POST")));
+    check("GET", "/api/ada/chat", 405, Some(("allow", "POST")));
+    check("POST", "/api/chat/conversations", 405, Some(("allow", "GET")));
+    check("POST", "/api/ada/conversations/5", 405, Some(("allow", "GET, PUT, PATCH, DELETE")));
+    check("GET", "/api/conversations/5/approvals", 405, Some(("allow", "POST")));
+    check("GET", "/chatkit", 405, Some(("allow", "POST")));
     check("NONSENSE", "/api/tasks", 405, None);
     check("HEAD", "/", 405, Some(("allow", "GET")));
     check("HEAD", "/docs", 200, None);
@@ -67,6 +76,9 @@ fn a_slash_too_many_is_redirected_whatever_the_method() {
     let to = |location| Some(("location", location));
     check("GET", "/api/tasks/", 307, to("http://todo.test:8000/api/tasks"));
     check("POST", "/api/ada/tasks/?a=b%20c", 307, to("http://todo.test:8000/api/ada/tasks?a=b%20c"));
+    check("POST", "/api/ada/chat/", 307, to("http://todo.test:8000/api/ada/chat"));
+    check("GET", "/api/conversations/5/messages/", 307, to("http://todo.test:8000/api/conversations/5/messages"));
+    check("POST", "/api/chatkit/", 307, to("http://todo.test:8000/api/chatkit"));
     check("NONSENSE", "/docs///", 307, to("http://todo.test:8000/docs"));
     check("GET", "https://todo.test:8000/docs/", 307, to("https://todo.test:8000/docs"));
     check("GET", "/api/tasks/5/", 307, to("http://todo.test:8000/api/tasks/5"));

@@ -91,6 +91,18 @@ pub fn write<S: serde::Serializer>(when: &Timestamp, serializer: S) -> Result<S:
     serializer.serialize_str(std::str::from_utf8(&text).map_err(serde::ser::Error::custom)?)
 }
 
+/// A point in time as [`write`] writes it.
+pub fn text(when: Timestamp) -> String {
+    let written = write(&when, serde_json::value::Serializer);
+    written.ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// The day of a point in time, as `2025-12-31`.
+pub fn day(when: Timestamp) -> String {
+    let (year, month, day) = civil(when.0.div_euclid(86_400_000_000));
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 fn digits(text: &mut [u8], mut value: i64) {
     for digit in text.iter_mut().rev() {
         *digit = b'0' + u8::try_from(value % 10).unwrap_or_default();
@@ -145,5 +157,6 @@ mod tests {
         assert_eq!(written(951_782_400_000_000), "2000-02-29T00:00:00Z");
         assert_eq!(written(*RANGE.end()), "9999-12-31T23:59:59.999999Z");
         assert_eq!(written(-1), "1969-12-31T23:59:59.999999Z");
+        assert_eq!(day(Timestamp(951_782_400_000_001)), "2000-02-29");
     }
 }

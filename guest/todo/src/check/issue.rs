@@ -149,6 +149,15 @@ pub enum Step {
     Index(usize),
 }
 
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Index(index) => write!(f, "{index}"),
+        }
+    }
+}
+
 /// One entry of a 422's `detail`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Issue {
@@ -205,6 +214,15 @@ impl Issues {
             issue.way.push(step.clone());
         }
         self
+    }
+
+    /// Each as one line: where, and what.
+    pub fn sentences(&self) -> Vec<String> {
+        let sentence = |issue: &Issue| {
+            let way: Vec<String> = issue.way.iter().rev().map(Step::to_string).collect();
+            format!("{}: {}", way.join("."), issue.rule.describe().1)
+        };
+        self.0.iter().map(sentence).collect()
     }
 
     /// The value, or none and its issues added to these.

@@ -45,11 +45,13 @@ impl NewTask {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn read(body: Option<&Value>, title_max: usize) -> Checked<Self> {
-        in_body(body, |fields| {
-            let title = fields.required("title", |value| title(value, title_max));
-            let (title, others) = both(title, Others::of(fields))?;
-            Ok(Self { title, others })
-        })
+        in_body(body, |fields| Self::of(fields, title_max))
+    }
+
+    pub(crate) fn of(fields: Fields<'_>, title_max: usize) -> Checked<Self> {
+        let title = fields.required("title", |value| title(value, title_max));
+        let (title, others) = both(title, Others::of(fields))?;
+        Ok(Self { title, others })
     }
 }
 
@@ -59,11 +61,13 @@ impl Change {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn read(body: Option<&Value>, title_max: usize) -> Checked<Self> {
-        in_body(body, |fields| {
-            let title = fields.given("title", |value| title(value, title_max));
-            let (title, others) = both(title, Others::of(fields))?;
-            Ok(Self { title, others })
-        })
+        in_body(body, |fields| Self::of(fields, title_max))
+    }
+
+    pub(crate) fn of(fields: Fields<'_>, title_max: usize) -> Checked<Self> {
+        let title = fields.given("title", |value| title(value, title_max));
+        let (title, others) = both(title, Others::of(fields))?;
+        Ok(Self { title, others })
     }
 }
 

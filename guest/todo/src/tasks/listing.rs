@@ -68,6 +68,17 @@ impl Listing {
         })
     }
 
+    /// The newest tasks, from one on.
+    pub(crate) fn newest(limit: i64, offset: i64) -> Self {
+        let (completed, priority, search, tags) = (None, None, None, Vec::new());
+        Self { completed, priority, search, tags, order: order::DEFAULT, limit, offset }
+    }
+
+    /// The same list, with no more tasks than these.
+    pub(crate) fn at_most(self, limit: i64) -> Self {
+        Self { limit: self.limit.min(limit), ..self }
+    }
+
     /// Whether this is the list that has a statement, and an index, of its own.
     pub(super) fn is_plain(&self) -> bool {
         let Self { completed, priority, search, tags, order, limit: _, offset: _ } = self;

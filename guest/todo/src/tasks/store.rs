@@ -50,6 +50,11 @@ pub fn find(owner: &str, id: i64) -> Result<Rows, Error> {
 
 /// Stores a new task.
 pub fn create(owner: &str, new: NewTask) -> Result<Rows, Error> {
+    creation(owner, new).rows()
+}
+
+/// [`create`], to be run.
+pub fn creation(owner: &str, new: NewTask) -> Call {
     let Others { description, completed, priority, due_date, tags } = new.others;
     let tags = tags.unwrap_or_default();
     CREATE
@@ -62,11 +67,15 @@ pub fn create(owner: &str, new: NewTask) -> Result<Rows, Error> {
         .bind(Json(&tags))
         .bind(tag_index(&tags))
         .bind(Timestamp::now())
-        .rows()
 }
 
 /// Changes some fields, and gives the task as it is then.
 pub fn update(owner: &str, id: i64, change: Change) -> Result<Rows, Error> {
+    alteration(owner, id, change).rows()
+}
+
+/// [`update`], to be run.
+pub fn alteration(owner: &str, id: i64, change: Change) -> Call {
     let Others { description, completed, priority, due_date, tags } = change.others;
     let index = tags.as_deref().map(tag_index);
     UPDATE
@@ -82,17 +91,26 @@ pub fn update(owner: &str, id: i64, change: Change) -> Result<Rows, Error> {
         .bind(tags.map(Json))
         .bind(index)
         .bind(Timestamp::now())
-        .rows()
 }
 
 /// Sets the done flag, or toggles it, and gives the task as it is then.
 pub fn complete(owner: &str, id: i64, completed: Option<bool>) -> Result<Rows, Error> {
-    COMPLETE.bind(owner).bind(id).bind(completed).bind(Timestamp::now()).rows()
+    completion(owner, id, completed).rows()
+}
+
+/// [`complete`], to be run.
+pub fn completion(owner: &str, id: i64, completed: Option<bool>) -> Call {
+    COMPLETE.bind(owner).bind(id).bind(completed).bind(Timestamp::now())
 }
 
 /// Deletes a task; false when there was none.
 pub fn delete(owner: &str, id: i64) -> Result<bool, Error> {
-    Ok(DELETE.bind(owner).bind(id).execute()? > 0)
+    Ok(deletion(owner, id).execute()? > 0)
+}
+
+/// [`delete`], to be run. Gives the title that there was.
+pub fn deletion(owner: &str, id: i64) -> Call {
+    DELETE.bind(owner).bind(id)
 }
 
 fn page(owner: &str, listing: &Listing) -> Call {

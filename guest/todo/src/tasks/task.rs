@@ -28,7 +28,7 @@ pub struct Task<'a> {
 
 /// The JSON text of the tags as it is stored, without the spaces that Postgres
 /// puts between the elements.
-fn write_tags<S: Serializer>(tags: &str, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn write_tags<S: Serializer>(tags: &str, serializer: S) -> Result<S::Ok, S::Error> {
     let raw = RawValue::from_string(compact(tags)).map_err(serde::ser::Error::custom)?;
     raw.serialize(serializer)
 }

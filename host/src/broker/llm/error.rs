@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::model::Usage;
+use crate::fault::Blame;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +59,43 @@ pub enum LlmError {
     /// The budgets cannot be read or written.
     #[error("the budgets cannot be read or written at the moment")]
     Unavailable,
+}
+
+impl LlmError {
+    /// The same words as in `wit/llm.wit`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NotConfigured(_) => "not-configured",
+            Self::Invalid(_) => "invalid-request",
+            Self::ModelNotAllowed(_) => "model-not-allowed",
+            Self::FeatureNotAllowed(_) => "feature-not-allowed",
+            Self::BudgetExceeded(_) => "budget-exceeded",
+            Self::RateLimited(_) => "rate-limited",
+            Self::ContextTooLong => "context-too-long",
+            Self::ContentFiltered => "content-filtered",
+            Self::TimedOut(_) => "timed-out",
+            Self::Interrupted { .. } => "interrupted",
+            Self::Upstream { .. } => "upstream",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// Who has to act.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Invalid(_) | Self::ModelNotAllowed(_) | Self::FeatureNotAllowed(_) => Blame::Guest,
+            Self::BudgetExceeded(LimitInfo { scope: Scope::Run, .. }) => Blame::Guest,
+            Self::BudgetExceeded(LimitInfo { scope: Scope::Caller, .. }) => Blame::Caller,
+            Self::ContextTooLong | Self::ContentFiltered => Blame::Caller,
+            Self::NotConfigured(_)
+            | Self::BudgetExceeded(_)
+            | Self::RateLimited(_)
+            | Self::TimedOut(_)
+            | Self::Interrupted { .. }
+            | Self::Upstream { .. }
+            | Self::Unavailable => Blame::Host,
+        }
+    }
 }
 
 /// Which wait.

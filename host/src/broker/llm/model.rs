@@ -174,6 +174,19 @@ pub enum Finish {
     Other,
 }
 
+impl Finish {
+    /// OpenAI's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// A whole turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {

@@ -69,7 +69,13 @@ fn first_secret(several: &SecretString, problems: &mut Problems) -> Option<Secre
     secret.map(|(_, secret)| SecretString::from(secret.trim()))
 }
 
-fn address(env: &Env, name: &str, key: &str, written: Option<String>, problems: &mut Problems) -> Option<Url> {
+pub(super) fn address(
+    env: &Env,
+    name: &str,
+    key: &str,
+    written: Option<String>,
+    problems: &mut Problems,
+) -> Option<Url> {
     let (key, text) = match env.get(name) {
         Some(text) => (name, text.to_owned()),
         None => (key, written?),

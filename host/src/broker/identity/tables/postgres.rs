@@ -6,23 +6,21 @@
 //! nothing is left on the connection that a pooler in transaction mode could
 //! hand to somebody else.
 
-use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Row};
 use tokio::time::Instant;
 
 use self::accounts::Accounts;
-use self::pool::{Pool, ReadError};
 use super::{Lookup, Owner, TableError, unavailable};
 use crate::broker::identity::public_key::Jwk;
 use crate::call::Caller;
+use crate::database::postgres::{AskError, Pool};
 
 mod accounts;
 mod layout;
-mod pool;
 
 /// Keys that are read: what a published set may hold.
 const KEYS: usize = 64;
@@ -66,14 +64,8 @@ impl Tables {
     /// # Errors
     /// When the URL holds something that the driver does not know.
     pub(super) fn new(url: &str, foreign: Vec<String>) -> Result<Self, &'static str> {
-        // The URL may hold a password, so the driver's message is not repeated.
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|_| "DATABASE_URL is not one that the Postgres driver takes")?
-            .application_name(&format!("{}:identity", crate::NAME))
-            // Poolers do not know it, and no float is read here.
-            .extra_float_digits(None)
-            .disable_statement_logging();
-        Ok(Self { pool: Pool::new(options), foreign, places: Mutex::new(None), accounts: Accounts::default() })
+        let pool = Pool::new(url, "identity")?;
+        Ok(Self { pool, foreign, places: Mutex::new(None), accounts: Accounts::default() })
     }
 
     /// See [`super::Tables::session`].
@@ -154,7 +146,7 @@ impl Tables {
         self.told(asked)
     }
 
-    fn told<T>(&self, asked: Result<T, ReadError>) -> Result<T, TableError> {
+    fn told<T>(&self, asked: Result<T, AskError>) -> Result<T, TableError> {
         asked.map_err(|error| {
             if error.is_about_names() {
                 // Moved or altered since they were found.

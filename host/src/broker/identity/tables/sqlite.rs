@@ -1,29 +1,20 @@
 //! The same tables in SQLite, in the host's own file: as Better Auth makes them
 //! there, with dates as ISO 8601 texts.
 
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
-};
-use sqlx::{AssertSqlSafe, ConnectOptions, Row, Sqlite, Transaction};
-use tokio::sync::OnceCell;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, Row};
 
 use super::{
     Begun, Known, Lookup, NewAccount, Owner, Registered, SESSION_SECONDS, SESSIONS, TableError, unavailable, word,
 };
 use crate::call::Caller;
+use crate::database::sqlite::{Durability, File};
 
 /// Connections: a look-up takes a tenth of a millisecond, and each connection is
 /// a thread.
 const CONNECTIONS: u32 = 4;
-/// The wait for one of them, and for another process that writes.
-const WAIT: Duration = Duration::from_secs(1);
 
 /// As Better Auth's migrations write them.
 const TABLES: &str = r#"
@@ -44,56 +35,18 @@ CREATE INDEX IF NOT EXISTS "account_userId_idx" ON "account" ("userId");
 /// Now, as JavaScript's `toISOString` writes it.
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
-pub(super) struct Tables {
-    file: PathBuf,
-    pool: SqlitePool,
-    made: OnceCell<()>,
-}
+pub(super) struct Tables(File);
 
 impl Tables {
     /// Nothing is opened yet.
     pub(super) fn new(file: &Path) -> Self {
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // An acknowledged registration survives a power cut.
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(WAIT)
-            // Views and triggers of a file that somebody else wrote get no functions.
-            .pragma("trusted_schema", "OFF")
-            .disable_statement_logging();
-        // Without times to look after, the pool needs no task of its own.
-        let pool = SqlitePoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(WAIT)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false);
-        Self { file: file.to_owned(), pool: pool.connect_lazy_with(options), made: OnceCell::new() }
+        // An acknowledged registration survives a power cut.
+        Self(File::new(file, CONNECTIONS, Durability::Full, TABLES))
     }
 
     /// See [`super::Tables::prepare`].
     pub(super) async fn prepare(&self) -> Result<(), TableError> {
-        let make = || async {
-            // SQLite gives its other files the rights of this one.
-            self.private_file()?;
-            let mut transaction = self.begin_writing().await?;
-            sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
-            transaction.commit().await
-        };
-        self.made.get_or_try_init(make).await.copied().map_err(unavailable)
-    }
-
-    /// Makes the file, when it is not there, for this user alone: it has hashes of
-    /// passwords in it.
-    fn private_file(&self) -> Result<(), sqlx::Error> {
-        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.file);
-        match made {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(sqlx::Error::Io(error)),
-            _ => Ok(()),
-        }
+        self.0.prepare().await.map_err(unavailable)
     }
 
     /// See [`super::Tables::session`].
@@ -107,7 +60,8 @@ impl Tables {
             "SELECT s.\"userId\", unixepoch(s.\"expiresAt\"), u.name, u.email, s.id FROM \"session\" s \
              JOIN \"user\" u ON u.id = s.\"userId\" WHERE s.{column} = ?1 AND unixepoch(s.\"expiresAt\") > unixepoch('now')"
         );
-        let row = sqlx::query(AssertSqlSafe(text)).bind(value).fetch_optional(&self.pool).await.map_err(unavailable)?;
+        let row =
+            sqlx::query(AssertSqlSafe(text)).bind(value).fetch_optional(self.0.pool()).await.map_err(unavailable)?;
         row.as_ref().map(caller).transpose().map_err(unavailable)
     }
 
@@ -115,7 +69,7 @@ impl Tables {
         self.prepare().await?;
         let text = "SELECT u.id, u.email, u.name, a.password FROM \"user\" u LEFT JOIN \"account\" a \
                     ON a.\"userId\" = u.id AND a.\"providerId\" = 'credential' WHERE u.email = ?1 LIMIT 1";
-        let row = sqlx::query(text).bind(email).fetch_optional(&self.pool).await.map_err(unavailable)?;
+        let row = sqlx::query(text).bind(email).fetch_optional(self.0.pool()).await.map_err(unavailable)?;
         let Some(row) = row else { return Ok(None) };
         let read =
             || Ok(Known { id: row.try_get(0)?, email: row.try_get(1)?, name: row.try_get(2)?, hash: row.try_get(3)? });
@@ -125,7 +79,7 @@ impl Tables {
     pub(super) async fn register(&self, account: &NewAccount<'_>) -> Result<Registered, TableError> {
         self.prepare().await?;
         let (user, own) = (word()?, word()?);
-        let mut transaction = self.begin_writing().await.map_err(unavailable)?;
+        let mut transaction = self.0.begin_writing().await.map_err(unavailable)?;
         let added = sqlx::query(AssertSqlSafe(format!(
             "INSERT INTO \"user\" (id, name, email, \"emailVerified\", \"createdAt\", \"updatedAt\") \
              VALUES (?1, ?2, ?3, 0, {NOW}, {NOW}) ON CONFLICT (email) DO NOTHING"
@@ -146,7 +100,7 @@ impl Tables {
 
     pub(super) async fn begin(&self, user: &str) -> Result<Begun, TableError> {
         self.prepare().await?;
-        let mut transaction = self.begin_writing().await.map_err(unavailable)?;
+        let mut transaction = self.0.begin_writing().await.map_err(unavailable)?;
         let begun = begin(&mut transaction, user).await?;
         transaction.commit().await.map_err(unavailable)?;
         Ok(begun)
@@ -155,13 +109,7 @@ impl Tables {
     pub(super) async fn end(&self, session: &str) -> Result<(), TableError> {
         self.prepare().await?;
         let ended = sqlx::query("DELETE FROM \"session\" WHERE id = ?1").bind(session);
-        ended.execute(&self.pool).await.map(|_| ()).map_err(unavailable)
-    }
-
-    /// Takes the writer's place at once, so that no transaction fails half-way
-    /// for having read first.
-    async fn begin_writing(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await
+        ended.execute(self.0.pool()).await.map(|_| ()).map_err(unavailable)
     }
 }
 

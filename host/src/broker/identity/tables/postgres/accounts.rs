@@ -7,12 +7,12 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::layout::{self, Ids, Layout};
-use super::pool::ReadError;
 use super::{LOOK_AGAIN, Tables, unavailable};
 use crate::broker::identity::id::Id;
 use crate::broker::identity::tables::{
     Begun, Known, NewAccount, Registered, SESSION_SECONDS, SESSIONS, TableError, word,
 };
+use crate::database::postgres::AskError;
 
 /// How each transaction begins. A date without a zone (Better Auth 1.3) means
 /// UTC, so that is what `now()` has to be.
@@ -133,7 +133,7 @@ impl Tables {
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, TableError> {
         let written = self.pool.write(AssertSqlSafe(BEGIN.to_owned()), work).await;
-        if written.as_ref().is_err_and(ReadError::is_about_names) {
+        if written.as_ref().is_err_and(AskError::is_about_names) {
             // Moved or altered since they were found.
             *self.accounts.0.lock().await = None;
         }
@@ -185,7 +185,7 @@ impl Ids {
     }
 }
 
-fn away(error: ReadError) -> TableError {
+fn away(error: AskError) -> TableError {
     TableError::Unavailable(error.into())
 }
 
@@ -196,6 +196,6 @@ fn odd(user: &str) -> TableError {
 /// Whether a write met a unique constraint: of all that are written, only the
 /// address is not random.
 fn is_duplicate(error: &(dyn std::error::Error + 'static)) -> bool {
-    let Some(ReadError::Answer(sqlx::Error::Database(error))) = error.downcast_ref::<ReadError>() else { return false };
+    let Some(AskError::Answer(sqlx::Error::Database(error))) = error.downcast_ref::<AskError>() else { return false };
     error.is_unique_violation()
 }

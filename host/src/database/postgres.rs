@@ -1,5 +1,6 @@
-//! A few connections for short reads, and for the few writes.
+//! A few connections for short questions, and for the few transactions.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -7,15 +8,15 @@ use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleR
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-/// Connections. A look-up takes a millisecond, so that four do thousands a
-/// second. More: connections that the modules lack.
+/// Connections for one purpose. A question takes a millisecond, so that four do
+/// thousands a second. More: connections that the modules lack.
 const CONNECTIONS: usize = 4;
 /// The wait for one of them.
 const WAIT: Duration = Duration::from_secs(1);
 /// Time for opening one: a sleeping Neon takes up to a second or two.
 const CONNECT_TIME: Duration = Duration::from_secs(3);
-/// Time for one read, the server's own limit and the way included.
-const READ_TIME: Duration = Duration::from_secs(2);
+/// Time for one question, the server's own limit and the way included.
+const ASK_TIME: Duration = Duration::from_secs(2);
 /// Time for one transaction of a handful of statements.
 const WRITE_TIME: Duration = Duration::from_secs(4);
 /// A connection that was not used for so long is asked whether it still is one.
@@ -23,33 +24,38 @@ const TRUST: Duration = Duration::from_secs(3);
 /// Connections are renewed after so long, for load balancers.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// Why a read failed.
+/// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
-    #[error("all {CONNECTIONS} connections for look-ups are busy")]
+pub enum AskError {
+    /// The others have all connections.
+    #[error("all {CONNECTIONS} connections are busy")]
     Busy,
+    /// The database, or the way to it.
     #[error("it did not answer in time")]
     Late,
+    /// The connection was lost, or never made.
     #[error(transparent)]
     Connection(sqlx::Error),
+    /// The database said no.
     #[error(transparent)]
     Answer(sqlx::Error),
 }
 
-impl ReadError {
-    /// A schema, table or column that is not there.
-    pub(super) fn is_about_names(&self) -> bool {
+impl AskError {
+    /// A schema, table, column or function that is not there.
+    pub fn is_about_names(&self) -> bool {
         let Self::Answer(sqlx::Error::Database(error)) = self else { return false };
-        matches!(error.code().as_deref(), Some("3F000" | "42P01" | "42703"))
+        matches!(error.code().as_deref(), Some("3F000" | "42P01" | "42703" | "42883"))
     }
 
     /// A literal that is not of its column's type.
-    pub(super) fn is_about_values(&self) -> bool {
+    pub fn is_about_values(&self) -> bool {
         let Self::Answer(sqlx::Error::Database(error)) = self else { return false };
         matches!(error.code().as_deref(), Some("22P02" | "22003"))
     }
 }
 
+/// Opens connections, and asks idle ones whether they still are.
 struct Manager(PgConnectOptions);
 
 impl managed::Manager for Manager {
@@ -71,10 +77,22 @@ impl managed::Manager for Manager {
     }
 }
 
-pub(super) struct Pool(managed::Pool<Manager>);
+/// The connections.
+pub struct Pool(managed::Pool<Manager>);
 
 impl Pool {
-    pub(super) fn new(options: PgConnectOptions) -> Self {
+    /// Nothing is connected yet. `purpose` is what the server shows of them.
+    ///
+    /// # Errors
+    /// When the URL holds something that the driver does not know.
+    pub fn new(url: &str, purpose: &str) -> Result<Self, &'static str> {
+        // The URL may hold a password, so the driver's message is not repeated.
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|_| "DATABASE_URL is not one that the Postgres driver takes")?
+            .application_name(&format!("{}:{purpose}", crate::NAME))
+            // Poolers do not know it, and no float is read here.
+            .extra_float_digits(None)
+            .disable_statement_logging();
         let pool = managed::Pool::builder(Manager(options))
             .max_size(CONNECTIONS)
             .runtime(Runtime::Tokio1)
@@ -83,25 +101,34 @@ impl Pool {
             .recycle_timeout(Some(WAIT))
             .build();
         // Building fails only for timeouts without a runtime.
-        Self(pool.expect("a pool with a runtime"))
+        Ok(Self(pool.expect("a pool with a runtime")))
     }
 
-    /// Runs a read of one message. It is repeated once on a fresh connection:
-    /// a database that restarts takes idle connections with it.
-    pub(super) async fn ask(&self, text: AssertSqlSafe<&str>) -> Result<Vec<PgRow>, ReadError> {
+    /// Asks by one message of the simple protocol: text, its time limit and its end
+    /// travel together, and nothing is left on the connection that a pooler could
+    /// hand to somebody else. It is repeated once on a fresh connection, because a
+    /// database that restarts takes idle connections with it; so it has to be a
+    /// question that may be asked twice.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    pub async fn ask(&self, text: AssertSqlSafe<&str>) -> Result<Vec<PgRow>, AskError> {
         let first = self.attempt(text.0).await;
-        let Err(ReadError::Connection(_)) = first else { return first };
+        let Err(AskError::Connection(_)) = first else { return first };
         self.0.retain(|_, _| false);
         self.attempt(text.0).await
     }
 
     /// Runs a transaction that begins with this text. It is not repeated: what
     /// became of it may be unknown.
-    pub(super) async fn write<T>(
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    pub async fn write<T>(
         &self,
         begin: AssertSqlSafe<String>,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
-    ) -> Result<T, ReadError> {
+    ) -> Result<T, AskError> {
         let mut lease = self.lease().await?;
         let written = tokio::time::timeout(WRITE_TIME, async {
             let mut transaction = lease.connection().begin_with(begin).await?;
@@ -112,23 +139,23 @@ impl Pool {
             }
             done
         });
-        let done = written.await.map_err(|_| ReadError::Late)?;
+        let done = written.await.map_err(|_| AskError::Late)?;
         lease.settle(done)
     }
 
-    async fn lease(&self) -> Result<Lease, ReadError> {
+    async fn lease(&self) -> Result<Lease, AskError> {
         let object = self.0.get().await.map_err(|error| match error {
-            PoolError::Timeout(managed::TimeoutType::Wait) => ReadError::Busy,
-            PoolError::Backend(error) => ReadError::Connection(error),
-            _ => ReadError::Late,
+            PoolError::Timeout(managed::TimeoutType::Wait) => AskError::Busy,
+            PoolError::Backend(error) => AskError::Connection(error),
+            _ => AskError::Late,
         })?;
         Ok(Lease(Some(object)))
     }
 
-    async fn attempt(&self, text: &str) -> Result<Vec<PgRow>, ReadError> {
+    async fn attempt(&self, text: &str) -> Result<Vec<PgRow>, AskError> {
         let mut lease = self.lease().await?;
         let read = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(lease.connection());
-        let rows = tokio::time::timeout(READ_TIME, read).await.map_err(|_| ReadError::Late)?;
+        let rows = tokio::time::timeout(ASK_TIME, read).await.map_err(|_| AskError::Late)?;
         lease.settle(rows)
     }
 }
@@ -145,13 +172,13 @@ impl Lease {
 
     /// Gives the connection back when the work on it has come to its end. What the
     /// database answers is one: its error has ended the transaction, too.
-    fn settle<T>(mut self, done: Result<T, sqlx::Error>) -> Result<T, ReadError> {
+    fn settle<T>(mut self, done: Result<T, sqlx::Error>) -> Result<T, AskError> {
         if matches!(done, Ok(_) | Err(sqlx::Error::Database(_))) {
             self.0 = None;
         }
         done.map_err(|error| match error {
-            sqlx::Error::Database(_) => ReadError::Answer(error),
-            other => ReadError::Connection(other),
+            sqlx::Error::Database(_) => AskError::Answer(error),
+            other => AskError::Connection(other),
         })
     }
 }

@@ -1,0 +1,67 @@
+//! A component, looked into without being served.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime_wasi_config::WasiConfigVariables;
+
+use super::artifact::Artifacts;
+use super::declaration::Declaration;
+use super::link::link;
+use super::load::{Refused, Why, compile, declare};
+use super::manifest::{self, Manifest};
+use crate::broker::sql::backend;
+use crate::config::{AccountsGrant, Database, Grants, SqlGrant};
+use crate::instance::Exports;
+
+/// What `innkeeper inspect` shows of a component.
+pub struct Inspection {
+    /// SHA-256 of the file.
+    pub digest: String,
+    /// What it asks of the host.
+    pub imports: Vec<String>,
+    /// What the host can call.
+    pub exports: Vec<String>,
+    /// What it stores and runs, when it stores anything.
+    pub declaration: Option<Declaration>,
+    /// What it offers beside HTTP.
+    pub manifest: Manifest,
+}
+
+/// Looks into a component without serving it.
+///
+/// # Errors
+/// See [`Why`].
+pub async fn inspect(
+    engine: &Engine,
+    artifacts: &Arc<Artifacts>,
+    source: &Path,
+    database: &Database,
+) -> Result<Inspection, Refused> {
+    let module = source.file_stem().and_then(|stem| stem.to_str()).unwrap_or("module").to_owned();
+    let refused = |why| Refused { module: module.clone(), why };
+    let (component, digest) = compile(engine, artifacts, source).await.map_err(refused)?;
+    let ty = component.component_type();
+    let imports = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
+    let callable =
+        |item: &ComponentItem| matches!(item, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_));
+    let exports = ty.exports(engine).filter(|(_, item)| callable(&item.ty)).map(|(name, _)| name.to_owned()).collect();
+    let all = Grants {
+        sql: Some(SqlGrant { free: true }),
+        accounts: AccountsGrant::Granted,
+        llm: Some(Vec::new()),
+        toolbox: Some(Vec::new()),
+    };
+    let pre = link(engine, &component, &all).map_err(|unmet| refused(unmet.into()))?;
+    let declaration =
+        declare(engine, &component, &pre, database, &backend::schema_name(&module)).await.map_err(refused)?;
+    let callable = Exports::find(&pre).map_err(|error| refused(Why::Exports(error.into())))?;
+    let manifest = match callable {
+        Some(callable) => manifest::read(&pre, &callable, &module, WasiConfigVariables::new()).await,
+        None => Ok(Manifest::default()),
+    };
+    let manifest = manifest.map_err(|why| refused(Why::Offer(why)))?;
+    Ok(Inspection { digest, imports, exports, declaration, manifest })
+}
