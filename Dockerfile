@@ -7,35 +7,60 @@
 #   VERSION        what the image's label says; REVISION: the commit
 ARG BUILDER_IMAGE=rust:1.95-slim-bookworm
 
-FROM ${BUILDER_IMAGE} AS build
-ARG FEATURES=""
-ARG GUEST=todo
-SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+FROM ${BUILDER_IMAGE} AS toolchain
 WORKDIR /src
-ENV CARGO_PROFILE_DIST_DEBUG=false SOURCE_DATE_EPOCH=0
-
-# The toolchain, which changes least.
+ENV SOURCE_DATE_EPOCH=0
 COPY rust-toolchain.toml ./
-RUN rustup toolchain install 1.95.0 --profile minimal --target wasm32-wasip2
+# rustup installs what the file names and this image has not.
+RUN cargo --version
 
-# The dependencies, from manifests alone: a change of source leaves them built.
-COPY .cargo .cargo
-COPY Cargo.toml Cargo.lock ./
-COPY host/Cargo.toml host/
-COPY tests/Cargo.toml tests/
-COPY xtask/Cargo.toml xtask/
-COPY bench/native/Cargo.toml bench/native/
+# What writes down which crates went in.
+FROM toolchain AS tools
 COPY deploy/image/build.sh deploy/image/
-RUN deploy/image/build.sh dependencies
+RUN deploy/image/build.sh tools
 
-COPY guest guest
+# Manifests and empty sources, alike as long as no dependency changes: what is
+# built from them stays built, whatever happens to the real ones.
+FROM toolchain AS manifests
+COPY . .
+RUN deploy/image/build.sh manifests
+
+FROM tools AS host
+ARG FEATURES=""
+COPY --from=manifests /manifests/host/ ./
+RUN deploy/image/build.sh host-dependencies
+COPY .cargo .cargo
 COPY wit wit
-RUN deploy/image/build.sh guest
 COPY host host
 RUN deploy/image/build.sh host
 
+FROM tools AS guest
+ARG GUEST=todo
+COPY --from=manifests /manifests/guest/ ./
+RUN deploy/image/build.sh guest-dependencies
+COPY wit wit
+COPY guest guest
+RUN deploy/image/build.sh guest
+
+FROM toolchain AS image
+ARG GUEST=todo
+COPY deploy/image/build.sh deploy/image/
+COPY --from=host /built/ /built/
+COPY --from=guest /built/ /built/
+RUN deploy/image/build.sh image
+
 # Nothing but what runs: no shell, no package manager, no libraries.
 FROM scratch
+COPY --from=image /image/ /
+WORKDIR /app
+ENV INNKEEPER_DATA_DIR=/data
+USER 65532:65532
+VOLUME /data
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["/app/innkeeper", "health"]
+ENTRYPOINT ["/app/innkeeper"]
+CMD ["serve"]
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Innkeeper" \
@@ -45,13 +70,3 @@ LABEL org.opencontainers.image.title="Innkeeper" \
       org.opencontainers.image.source="https://example.com/innkeeper" \
       org.opencontainers.image.licenses="Apache-2.0" \
       maintainer="The Innkeeper authors"
-COPY --from=build /image/ /
-WORKDIR /app
-ENV INNKEEPER_CACHE_DIR=/data/cache DATABASE_URL=sqlite:///data/innkeeper.db
-USER 65532:65532
-VOLUME /data
-EXPOSE 8000
-STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --start-interval=1s CMD ["/app/innkeeper", "health"]
-ENTRYPOINT ["/app/innkeeper"]
-CMD ["serve"]

@@ -4,6 +4,7 @@ mod check;
 mod health;
 mod print;
 mod signal;
+mod token;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,11 +12,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::app::{App, Listeners, StartError};
-use crate::broker::identity::{NewToken, mint};
 use crate::config::{Config, Env, Flags, Problems};
 use crate::registry::artifact::{self, Artifacts};
 use crate::server::Drained;
@@ -68,7 +68,7 @@ enum Command {
         file: PathBuf,
     },
     /// Print a token that this host accepts
-    Token(TokenArgs),
+    Token(token::Args),
     /// Ask the host on the configured port whether it can serve
     Health {
         /// Ask only whether it runs
@@ -82,22 +82,6 @@ enum Command {
         #[arg(long = "as", value_name = "USER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         user: Option<String>,
     },
-}
-
-#[derive(Args)]
-struct TokenArgs {
-    /// The user's id (`sub`)
-    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    user: String,
-    /// The display name
-    #[arg(long)]
-    name: Option<String>,
-    /// The e-mail address
-    #[arg(long)]
-    email: Option<String>,
-    /// How long the token is valid, in seconds
-    #[arg(long, default_value_t = 3_600)]
-    seconds: u64,
 }
 
 /// Why a command did not do what it should.
@@ -166,7 +150,7 @@ async fn run(cli: Cli, env: &Env) -> Result<(), CliError> {
         Command::Check => check::check(configure(&flags, env)?).await,
         Command::Inspect { file } => inspect(configure(&flags, env)?, file).await,
         Command::Compile { file } => compile(&file),
-        Command::Token(args) => token(&configure(&flags, env)?, &args),
+        Command::Token(args) => token::print(&configure(&flags, env)?, &args),
         Command::Health { live } => {
             let path = if live { "/health/live" } else { "/health/ready" };
             health::ask(&configure(&flags, env)?, path).await
@@ -196,7 +180,7 @@ async fn serve(config: Config) -> Result<(), CliError> {
     let address = listeners.public.local_addr().unwrap_or(config.listen);
     tracing::info!("listening on {address}");
     if config.dev {
-        print::welcome(address.port(), &sign(&config, "alice", None, None, DEV_TOKEN_TIME)?);
+        print::welcome(address.port(), &token::of(&config, "alice", DEV_TOKEN_TIME)?);
     }
     match app.serve(listeners, signal::stop()).await? {
         Drained::Clean => tracing::info!("stopped, every request was answered"),
@@ -222,7 +206,7 @@ fn compile(file: &Path) -> Result<(), CliError> {
 
 async fn stdio(config: Config, user: Option<String>, env: &Env) -> Result<(), CliError> {
     let token = match user {
-        Some(user) if config.dev => Some(sign(&config, &user, None, None, DEV_TOKEN_TIME)?),
+        Some(user) if config.dev => Some(token::of(&config, &user, DEV_TOKEN_TIME)?),
         Some(_) => {
             let why = "`--as` is for development; set INNKEEPER_DEV=1, or INNKEEPER_TOKEN to a token of the user's";
             return Err(CliError::Other(why.to_owned()));
@@ -230,32 +214,4 @@ async fn stdio(config: Config, user: Option<String>, env: &Env) -> Result<(), Cl
         None => env.secret("INNKEEPER_TOKEN", &mut Problems::default()).map(|token| token.expose_secret().to_owned()),
     };
     App::new(config)?.stdio(token, signal::stop()).await.map_err(CliError::from)
-}
-
-fn token(config: &Config, args: &TokenArgs) -> Result<(), CliError> {
-    let lifetime = Duration::from_secs(args.seconds);
-    let token = sign(config, &args.user, args.name.as_deref(), args.email.as_deref(), lifetime)?;
-    print::line(format_args!("{token}"));
-    Ok(())
-}
-
-fn sign(
-    config: &Config,
-    user: &str,
-    name: Option<&str>,
-    email: Option<&str>,
-    lifetime: Duration,
-) -> Result<String, CliError> {
-    let no_secret = "no secret to sign with; set BETTER_AUTH_SECRET, or INNKEEPER_DEV=1 for this machine's own";
-    let secret = config.auth.secret.as_ref().ok_or_else(|| CliError::Other(no_secret.to_owned()))?;
-    let new = NewToken {
-        subject: user,
-        name,
-        email,
-        issuer: config.auth.issuers.first().map(String::as_str),
-        audience: config.auth.audience.as_deref(),
-        lifetime,
-        session: None,
-    };
-    mint(secret.expose_secret().as_bytes(), &new).map_err(|error| CliError::Other(format!("cannot sign: {error}")))
 }

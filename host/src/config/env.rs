@@ -12,7 +12,7 @@ use super::problems::{Problems, nearest};
 pub struct Env(BTreeMap<String, String>);
 
 /// Variables of this product, for finding misspelled ones.
-const OWN: [&str; 18] = [
+const OWN: [&str; 19] = [
     "INNKEEPER_TOKEN",
     "INNKEEPER_TOKEN_FILE",
     "INNKEEPER_PUBLIC_URL",
@@ -22,6 +22,7 @@ const OWN: [&str; 18] = [
     "INNKEEPER_ADMIN_LISTEN",
     "INNKEEPER_CONFIG",
     "INNKEEPER_MODULE",
+    "INNKEEPER_DATA_DIR",
     "INNKEEPER_CACHE_DIR",
     "INNKEEPER_DEV",
     "INNKEEPER_H2C",
