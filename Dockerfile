@@ -7,6 +7,7 @@
 #   VERSION        what the image's label says; REVISION: the commit
 ARG BUILDER_IMAGE=rust:1.95-slim-bookworm
 
+# checkov:skip=CKV_DOCKER_7: the line above has the version, and an argument cannot
 FROM ${BUILDER_IMAGE} AS toolchain
 WORKDIR /src
 ENV SOURCE_DATE_EPOCH=0

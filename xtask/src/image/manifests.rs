@@ -1,0 +1,79 @@
+//! What the image is deployed by: each overlay is rendered, checked against the
+//! schemas of Kubernetes, and read by what looks for weaknesses, as the Dockerfile is.
+
+use crate::{machine, process, python, workspace};
+use anyhow::{Context, Result, bail};
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The oldest release that the manifests are written for: `sleep` of `preStop` is on
+/// by default from 1.30 on.
+const RELEASES: [&str; 2] = ["1.30", "1.34"];
+
+pub(super) fn check() -> Result<()> {
+    let folder = workspace::target()?.join("manifests");
+    let tools = folder.join("python");
+    python::environment(&tools, &workspace::root().join("deploy/checks/requirements.txt"))?;
+    let rendered = folder.join("rendered");
+    if rendered.exists() {
+        fs::remove_dir_all(&rendered)?;
+    }
+    fs::create_dir_all(&rendered)?;
+    for overlay in overlays()? {
+        let name = overlay.file_name().context("a folder has a name")?.to_string_lossy().into_owned();
+        let file = rendered.join(format!("{name}.yaml"));
+        fs::write(&file, render(&overlay)?)?;
+        for release in RELEASES {
+            let mut validate = Command::new(tools.join("bin/kubernetes-validate"));
+            process::run(validate.args(["--strict", "--quiet", "--kubernetes-version", release]).arg(&file))
+                .with_context(|| format!("the overlay {name} is nothing that Kubernetes {release} takes"))?;
+        }
+        println!("==> {name}: valid for Kubernetes {}", RELEASES.join(" and "));
+    }
+    let dockerfile = workspace::root().join("Dockerfile");
+    weaknesses(&tools, "kubernetes", &["--directory".as_ref(), rendered.as_ref()])?;
+    weaknesses(&tools, "dockerfile", &["--file".as_ref(), dockerfile.as_ref()])?;
+    process::run(Command::new(tools.join("bin/hadolint")).arg(&dockerfile))?;
+    println!("==> checkov and hadolint: nothing but what is explained where it is");
+    Ok(())
+}
+
+/// Fails on every finding that is not explained beside it.
+fn weaknesses(tools: &Path, framework: &str, what: &[&OsStr]) -> Result<()> {
+    let mut checkov = Command::new(tools.join("bin/checkov"));
+    // It would ask its makers' server what to advise.
+    checkov.args(["--quiet", "--compact", "--skip-download", "--framework", framework]).args(what);
+    process::run(&mut checkov)
+}
+
+/// The manifests of an overlay, with secrets of nobody's where it wants a file of them.
+fn render(overlay: &Path) -> Result<String> {
+    let example = overlay.join("secrets.env.example");
+    let secrets = overlay.join("secrets.env");
+    if example.exists() && !secrets.exists() {
+        fs::copy(&example, &secrets)?;
+    }
+    let mut command = if machine::find_on_path("kustomize").is_some() {
+        Command::new("kustomize")
+    } else if machine::find_on_path("kubectl").is_some() {
+        Command::new("kubectl")
+    } else {
+        bail!("neither kubectl nor kustomize is on the PATH, and one of them renders the manifests");
+    };
+    let verb = if command.get_program() == "kubectl" { "kustomize" } else { "build" };
+    process::output(command.arg(verb).arg(overlay))
+}
+
+fn overlays() -> Result<Vec<PathBuf>> {
+    let folder = workspace::root().join("deploy/overlays");
+    let mut found: Vec<PathBuf> = fs::read_dir(&folder)?.flatten().map(|entry| entry.path()).collect();
+    found.sort();
+    if found.is_empty() {
+        bail!("no overlay is in {}", folder.display());
+    }
+    Ok(found)
+}
