@@ -17,38 +17,41 @@ RUN cargo --version
 
 # What writes down which crates went in.
 FROM toolchain AS tools
-COPY deploy/image/build.sh deploy/image/
-RUN deploy/image/build.sh tools
+COPY deploy/image/tools.sh deploy/image/
+RUN deploy/image/tools.sh
 
 # Manifests and empty sources, alike as long as no dependency changes: what is
 # built from them stays built, whatever happens to the real ones.
 FROM toolchain AS manifests
 COPY . .
-RUN deploy/image/build.sh manifests
+RUN deploy/image/manifests.sh
 
 FROM tools AS host
 ARG FEATURES=""
 COPY --from=manifests /manifests/host/ ./
-RUN deploy/image/build.sh host-dependencies
-COPY .cargo .cargo
+COPY deploy/image/list-crates.sh deploy/image/host.sh deploy/image/
+RUN deploy/image/list-crates.sh . "$(uname -m)-unknown-linux-gnu" innkeeper && deploy/image/host.sh
 COPY wit wit
 COPY host host
-RUN deploy/image/build.sh host
+# By their dates the real sources may be older than the empty ones.
+RUN find host -name '*.rs' -exec touch {} + && deploy/image/host.sh
 
 FROM tools AS guest
 ARG GUEST=todo
 COPY --from=manifests /manifests/guest/ ./
-RUN deploy/image/build.sh guest-dependencies
+COPY deploy/image/list-crates.sh deploy/image/guest.sh deploy/image/
+RUN deploy/image/list-crates.sh guest wasm32-wasip2 "$GUEST" && deploy/image/guest.sh
 COPY wit wit
 COPY guest guest
-RUN deploy/image/build.sh guest
+# Not those that build scripts have written: all that uses them would be built again.
+RUN find guest -name '*.rs' -not -path 'guest/target/*' -exec touch {} + && deploy/image/guest.sh
 
 FROM toolchain AS image
 ARG GUEST=todo
-COPY deploy/image/build.sh deploy/image/
+COPY deploy/image/assemble.sh deploy/image/
 COPY --from=host /built/ /built/
 COPY --from=guest /built/ /built/
-RUN deploy/image/build.sh image
+RUN deploy/image/assemble.sh
 
 # Nothing but what runs: no shell, no package manager, no libraries.
 FROM scratch

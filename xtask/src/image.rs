@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Run the image, prove what it promises, and check the manifests
     #[arg(long)]
     test: bool,
+    /// Test the image of that name as it is, and build none
+    #[arg(long, requires = "test", conflicts_with = "twice")]
+    built: bool,
     /// Build it again from nothing, and compare what went in
     #[arg(long)]
     twice: bool,
@@ -50,6 +53,17 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     // Both are dropped at the end of this function, whatever happens before.
     let _daemon = Daemon::ready()?;
+    if !args.built {
+        build(args)?;
+    }
+    if args.test {
+        manifests::check()?;
+        proof::run(&args.tag)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn build(args: &Args) -> Result<()> {
     let builder = builder::choose(args.builder.as_deref())?;
     let recipe = Recipe { builder: builder.as_deref(), guest: &args.guest };
     recipe.build(&args.tag, &[])?;
@@ -59,11 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         recipe.build(&again, &["--no-cache"])?;
         sizes::compare(&args.tag, &again)?;
     }
-    if args.test {
-        manifests::check()?;
-        proof::run(&args.tag)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// How the image is built.

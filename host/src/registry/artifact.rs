@@ -50,12 +50,15 @@ impl Artifacts {
     pub fn open(dir: &Path) -> io::Result<Self> {
         match DirBuilder::new().recursive(true).mode(0o700).create(dir) {
             Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => return Ok(Self { kept: None }),
-            made => made?,
+            made => made.map_err(|error| unusable(dir, &error))?,
         }
         private(dir)?;
         match key(&dir.join("cache.key")) {
             Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(Self { kept: None }),
-            key => Ok(Self { kept: Some(Kept { dir: dir.to_owned(), key: key? }) }),
+            key => {
+                let key = key.map_err(|error| unusable(dir, &error))?;
+                Ok(Self { kept: Some(Kept { dir: dir.to_owned(), key }) })
+            }
         }
     }
 
@@ -164,6 +167,12 @@ fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     unsafe {
         Component::deserialize(engine, code)
     }
+}
+
+/// Says which directory it is, and what to do.
+fn unusable(dir: &Path, error: &io::Error) -> io::Error {
+    let hint = "let this user write there, or set INNKEEPER_CACHE_DIR or INNKEEPER_DATA_DIR";
+    io::Error::new(error.kind(), format!("{}: {error}; {hint}", dir.display()))
 }
 
 /// Refuses a directory that another user could put code into.

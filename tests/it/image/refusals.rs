@@ -34,7 +34,7 @@ async fn a_volume_of_somebody_elses_is_named() {
     let setup = Setup::signed().option(&format!("--volume={}:/data", folder.path().display()));
     let (code, logs) = setup.run().await;
     assert_ne!(code, 0, "{logs}");
-    assert!(logs.contains("/data"), "{logs}");
+    assert!(logs.contains("/data/cache") && logs.contains("INNKEEPER_DATA_DIR"), "{logs}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
