@@ -119,7 +119,7 @@ async fn it_serves_tasks_a_chat_and_tools_with_secrets_from_files_and_a_postgres
 
     let (status, health) = answer(container.get("/health").await).await;
     assert_eq!(status, 200, "{health}");
-    assert!(health.to_string().contains("enforced"), "{health}");
+    assert!(health.to_string().contains("row-level-security"), "{health}");
     for path in ["/health/live", "/health/ready"] {
         assert_eq!(answer(container.get(path).await).await.0, 200, "{path}");
     }

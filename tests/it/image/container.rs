@@ -82,10 +82,11 @@ impl Setup {
         self
     }
 
-    /// Without an option that all have.
-    pub fn without(mut self, option: &str) -> Self {
-        self.options.retain(|other| other != option);
-        self
+    /// In the network of another one, as two containers of one pod are.
+    pub fn beside(mut self, other: &Container) -> Self {
+        // Names are the other one's business.
+        self.options.retain(|option| !option.starts_with("--network=") && !option.starts_with("--add-host="));
+        self.option(&format!("--network=container:{}", other.id))
     }
 
     /// Instead of `serve`.
@@ -187,7 +188,8 @@ impl Container {
     /// One more process in it: whether it is content, and what it says.
     pub async fn exec(&self, command: &[&str]) -> (bool, String) {
         let output = docker(&[&["exec", &self.id], command].concat()).await;
-        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
     }
 
     /// How much memory of its first process is resident, in MiB.

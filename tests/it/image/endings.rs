@@ -178,8 +178,8 @@ async fn out_of_memory_it_comes_back_and_has_lost_nothing() {
     let (_database, url) = database().await;
     let folder = super::secrets(&[(
         "innkeeper.toml",
-        "[[module]]\nname = \"todo\"\nsource = \"/app/modules/todo.wasm\"\ngrants = { sql = \"main\", accounts = false, llm = [], toolbox = [] }\n\
-         [[module]]\nname = \"greedy\"\nsource = \"/guests/greedy.wasm\"\nroute = \"/greedy\"\nlimits = { memory = \"64MiB\" }\n",
+        "[[module]]\nname = \"todo\"\nsource = \"/app/modules/todo.wasm\"\nroute = \"/api\"\ngrants = { sql = \"main\", accounts = false, llm = [], toolbox = [] }\n\
+         [[module]]\nname = \"greedy\"\nsource = \"/guests/greedy.wasm\"\nlimits = { memory = \"192MiB\" }\n",
     )]);
     let setup = Setup::signed()
         .env("DATABASE_URL", &url)
@@ -197,7 +197,7 @@ async fn out_of_memory_it_comes_back_and_has_lost_nothing() {
         assert!(Instant::now() < until, "the kernel ends nobody");
         let place = *address.borrow();
         let greedy =
-            (0..16).map(|_| client.get(format!("http://{place}/greedy/grow")).timeout(Duration::from_secs(3)).send());
+            (0..4).map(|_| client.get(format!("http://{place}/grow")).timeout(Duration::from_secs(3)).send());
         futures_util::future::join_all(greedy).await;
     }
     let until = Instant::now() + Duration::from_secs(30);

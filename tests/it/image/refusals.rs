@@ -40,10 +40,7 @@ async fn a_volume_of_somebody_elses_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_is_taken_is_named_with_its_setting() {
     let first = Setup::signed().start().await;
-    // One more in the same network, as two containers of one pod are.
-    let beside = Setup::signed().option(&format!("--network=container:{}", first.id));
-    // The name of this machine is the first one's business.
-    let beside = beside.without("--add-host=model.internal:host-gateway");
+    let beside = Setup::signed().beside(&first);
     expect(beside.run().await, 1, &["0.0.0.0:8000", "INNKEEPER_LISTEN"]);
     let other = beside.env("INNKEEPER_LISTEN", "0.0.0.0:8001").env("INNKEEPER_ADMIN_LISTEN", "off").create().await;
     other.start().await;

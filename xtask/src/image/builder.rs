@@ -90,11 +90,14 @@ fn make(tag: &str) -> Result<()> {
 /// This machine's toolchain, without its documentation, and rustup for the rest.
 fn carry_rust(root: &Path) -> Result<()> {
     let from = toolchain()?;
-    let name = from.file_name().context("the toolchain has no name")?;
+    // Its folder may have another name: `stable` may be the one that is asked for.
+    let active =
+        process::output(Command::new("rustup").current_dir(workspace::root()).args(["show", "active-toolchain"]))?;
+    let name = active.split_whitespace().next().context("rustup names no toolchain")?;
     let to = root.join(RUSTUP_HOME.trim_start_matches('/')).join("toolchains");
     fs::create_dir_all(&to)?;
     let mut copy = Command::new("cp");
-    process::run(copy.args(["--recursive", "--dereference"]).arg(&from).arg(&to))?;
+    process::run(copy.args(["--recursive", "--dereference"]).arg(&from).arg(to.join(name)))?;
     fs::remove_dir_all(to.join(name).join("share/doc")).or_else(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Ok(()),
         _ => Err(error),
