@@ -196,8 +196,7 @@ async fn out_of_memory_it_comes_back_and_has_lost_nothing() {
     while container.inspect("{{.RestartCount}}").await == "0" {
         assert!(Instant::now() < until, "the kernel ends nobody");
         let place = *address.borrow();
-        let greedy =
-            (0..4).map(|_| client.get(format!("http://{place}/grow")).timeout(Duration::from_secs(3)).send());
+        let greedy = (0..4).map(|_| client.get(format!("http://{place}/grow")).timeout(Duration::from_secs(3)).send());
         futures_util::future::join_all(greedy).await;
     }
     let until = Instant::now() + Duration::from_secs(30);

@@ -18,12 +18,16 @@ pub(super) fn check() -> Result<()> {
     let folder = workspace::target()?.join("manifests");
     let tools = folder.join("python");
     python::environment(&tools, &workspace::root().join("deploy/checks/requirements.txt"))?;
-    let rendered = folder.join("rendered");
-    if rendered.exists() {
-        fs::remove_dir_all(&rendered)?;
+    let (copy, rendered) = (folder.join("deploy"), folder.join("rendered"));
+    for folder in [&copy, &rendered] {
+        if folder.exists() {
+            fs::remove_dir_all(folder)?;
+        }
     }
     fs::create_dir_all(&rendered)?;
-    for overlay in overlays()? {
+    // What is filled in for the checks must not be applied by mistake.
+    process::run(Command::new("cp").arg("-r").arg(workspace::root().join("deploy")).arg(&copy))?;
+    for overlay in overlays(&copy)? {
         let name = overlay.file_name().context("a folder has a name")?.to_string_lossy().into_owned();
         let file = rendered.join(format!("{name}.yaml"));
         fs::write(&file, render(&overlay)?)?;
@@ -53,9 +57,8 @@ fn weaknesses(tools: &Path, framework: &str, what: &[&OsStr]) -> Result<()> {
 /// The manifests of an overlay, with secrets of nobody's where it wants a file of them.
 fn render(overlay: &Path) -> Result<String> {
     let example = overlay.join("secrets.env.example");
-    let secrets = overlay.join("secrets.env");
-    if example.exists() && !secrets.exists() {
-        fs::copy(&example, &secrets)?;
+    if example.exists() {
+        fs::copy(&example, overlay.join("secrets.env"))?;
     }
     let mut command = if machine::find_on_path("kustomize").is_some() {
         Command::new("kustomize")
@@ -68,8 +71,8 @@ fn render(overlay: &Path) -> Result<String> {
     process::output(command.arg(verb).arg(overlay))
 }
 
-fn overlays() -> Result<Vec<PathBuf>> {
-    let folder = workspace::root().join("deploy/overlays");
+fn overlays(deploy: &Path) -> Result<Vec<PathBuf>> {
+    let folder = deploy.join("overlays");
     let mut found: Vec<PathBuf> = fs::read_dir(&folder)?.flatten().map(|entry| entry.path()).collect();
     found.sort();
     if found.is_empty() {
