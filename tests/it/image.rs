@@ -169,6 +169,8 @@ async fn docker_hears_from_the_program_itself_how_it_is() {
 async fn another_guest_is_mounted_and_named() {
     let setup = Setup::signed()
         .option(&format!("--volume={}:/guests/other.wasm:ro", guest("misbehave").display()))
+        // As Kubernetes mounts an `emptyDir`: it is root's, and everybody writes there.
+        .option("--tmpfs=/data:rw,mode=0777,size=64m")
         .env("INNKEEPER_MODULE", "/guests/other.wasm");
     let container = setup.start().await;
     let told = container.get("/behave").await.send().await.expect("an answer").text().await.expect("a text");
