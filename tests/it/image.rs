@@ -167,10 +167,12 @@ async fn docker_hears_from_the_program_itself_how_it_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_guest_is_mounted_and_named() {
+    // As Kubernetes mounts an `emptyDir`: it is root's, and everybody writes there.
+    let data = tempfile::tempdir().expect("a folder");
+    std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o777)).expect("everybody writes there");
     let setup = Setup::signed()
         .option(&format!("--volume={}:/guests/other.wasm:ro", guest("misbehave").display()))
-        // As Kubernetes mounts an `emptyDir`: it is root's, and everybody writes there.
-        .option("--tmpfs=/data:rw,mode=0777,size=64m")
+        .option(&format!("--volume={}:/data", data.path().display()))
         .env("INNKEEPER_MODULE", "/guests/other.wasm");
     let container = setup.start().await;
     let told = container.get("/behave").await.send().await.expect("an answer").text().await.expect("a text");
