@@ -44,12 +44,8 @@ async fn a_port_that_is_taken_is_named_with_its_setting() {
     expect(beside.run().await, 1, &["0.0.0.0:8000", "INNKEEPER_LISTEN"]);
     let other = beside.env("INNKEEPER_LISTEN", "0.0.0.0:8001").env("INNKEEPER_ADMIN_LISTEN", "off").create().await;
     other.start().await;
-    let asked = |container: &super::Container| {
-        let id = container.id.clone();
-        async move { super::container::docker(&["exec", &id, "/app/innkeeper", "health"]).await.status.success() }
-    };
     let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while !asked(&other).await {
+    while !other.exec(&["/app/innkeeper", "health"]).await.0 {
         assert!(std::time::Instant::now() < until, "{}", other.logs().await);
     }
     add(&first, "both serve").await;
