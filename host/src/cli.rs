@@ -1,23 +1,24 @@
 //! The command line, and the only place with exit codes.
 
 mod check;
+mod health;
 mod print;
 mod process;
 mod signal;
+mod token;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret;
 
 use crate::app::{App, Around, Listeners, StartError};
-use crate::broker::identity::{NewToken, mint};
 use crate::config::{Config, Env, Flags, Problems};
-use crate::registry::artifact::Artifacts;
+use crate::registry::artifact::{self, Artifacts};
 use crate::registry::compile::COMMAND;
 use crate::server::Drained;
 use crate::telemetry::{self, Format};
@@ -62,8 +63,20 @@ enum Command {
         /// The .wasm file
         file: PathBuf,
     },
+    /// Compile a module for every machine of this architecture, into the .cwasm
+    /// file beside it, so that no start has to
+    Compile {
+        /// The .wasm file
+        file: PathBuf,
+    },
     /// Print a token that this host accepts
-    Token(TokenArgs),
+    Token(token::Args),
+    /// Ask the host on the configured port whether it can serve
+    Health {
+        /// Ask only whether it runs
+        #[arg(long)]
+        live: bool,
+    },
     /// Speak the Model Context Protocol on standard input and output, as one caller:
     /// the one of INNKEEPER_TOKEN, or nobody
     Mcp {
@@ -74,7 +87,7 @@ enum Command {
     /// Compile a component from standard input to standard output. What the host starts
     /// of itself for each; see `registry::compile`
     #[command(name = COMMAND, hide = true)]
-    Compile {
+    CompileComponent {
         /// Bytes
         #[arg(long)]
         memory: usize,
@@ -82,22 +95,6 @@ enum Command {
         #[arg(long)]
         cpu: u64,
     },
-}
-
-#[derive(Args)]
-struct TokenArgs {
-    /// The user's id (`sub`)
-    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    user: String,
-    /// The display name
-    #[arg(long)]
-    name: Option<String>,
-    /// The e-mail address
-    #[arg(long)]
-    email: Option<String>,
-    /// How long the token is valid, in seconds
-    #[arg(long, default_value_t = 3_600)]
-    seconds: u64,
 }
 
 /// Why a command did not do what it should.
@@ -133,7 +130,7 @@ impl CliError {
 /// Parses, runs, and says how it ended.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Command::Compile { memory, cpu } = cli.command {
+    if let Command::CompileComponent { memory, cpu } = cli.command {
         return process::compile(memory, cpu);
     }
     let env = Env::process();
@@ -168,10 +165,15 @@ async fn run(cli: Cli, env: &Env) -> Result<(), CliError> {
         }
         Command::Check => check::check(process::configure(&flags, env)?).await,
         Command::Inspect { file } => inspect(process::configure(&flags, env)?, file).await,
-        Command::Token(args) => token(&process::configure(&flags, env)?, &args),
+        Command::Compile { file } => compile(&file),
+        Command::Token(args) => token::print(&process::configure(&flags, env)?, &args),
+        Command::Health { live } => {
+            let path = if live { "/health/live" } else { "/health/ready" };
+            health::ask(&process::configure(&flags, env)?, path).await
+        }
         Command::Mcp { user } => stdio(process::configure(&flags, env)?, user, env, process::around(flags, env)).await,
         // `main` has seen to it, before there were threads.
-        Command::Compile { .. } => Ok(()),
+        Command::CompileComponent { .. } => Ok(()),
     }
 }
 
@@ -183,7 +185,7 @@ async fn serve(config: Config, around: Around) -> Result<(), CliError> {
     let address = listeners.public.local_addr().unwrap_or(config.listen);
     tracing::info!("listening on {address}");
     if config.dev {
-        print::welcome(address.port(), &sign(&config, "alice", None, None, DEV_TOKEN_TIME)?);
+        print::welcome(address.port(), &token::of(&config, "alice", DEV_TOKEN_TIME)?);
     }
     match app.serve(listeners, signal::stop()).await? {
         Drained::Clean => tracing::info!("stopped, every request was answered"),
@@ -201,9 +203,16 @@ async fn inspect(config: Config, file: PathBuf) -> Result<(), CliError> {
     Ok(())
 }
 
+fn compile(file: &Path) -> Result<(), CliError> {
+    let failed = |error| CliError::Other(format!("cannot compile {}: {error:#}", file.display()));
+    let compiled = artifact::compile(file).map_err(failed)?;
+    print::line(format_args!("{}", compiled.display()));
+    Ok(())
+}
+
 async fn stdio(config: Config, user: Option<String>, env: &Env, around: Around) -> Result<(), CliError> {
     let token = match user {
-        Some(user) if config.dev => Some(sign(&config, &user, None, None, DEV_TOKEN_TIME)?),
+        Some(user) if config.dev => Some(token::of(&config, &user, DEV_TOKEN_TIME)?),
         Some(_) => {
             let why = "`--as` is for development; set INNKEEPER_DEV=1, or INNKEEPER_TOKEN to a token of the user's";
             return Err(CliError::Other(why.to_owned()));
@@ -211,32 +220,4 @@ async fn stdio(config: Config, user: Option<String>, env: &Env, around: Around) 
         None => env.secret("INNKEEPER_TOKEN", &mut Problems::default()).map(|token| token.expose_secret().to_owned()),
     };
     App::new(config, around)?.stdio(token, signal::stop()).await.map_err(CliError::from)
-}
-
-fn token(config: &Config, args: &TokenArgs) -> Result<(), CliError> {
-    let lifetime = Duration::from_secs(args.seconds);
-    let token = sign(config, &args.user, args.name.as_deref(), args.email.as_deref(), lifetime)?;
-    print::line(format_args!("{token}"));
-    Ok(())
-}
-
-fn sign(
-    config: &Config,
-    user: &str,
-    name: Option<&str>,
-    email: Option<&str>,
-    lifetime: Duration,
-) -> Result<String, CliError> {
-    let no_secret = "no secret to sign with; set BETTER_AUTH_SECRET, or INNKEEPER_DEV=1 for this machine's own";
-    let secret = config.auth.secret.as_ref().ok_or_else(|| CliError::Other(no_secret.to_owned()))?;
-    let new = NewToken {
-        subject: user,
-        name,
-        email,
-        issuer: config.auth.issuers.first().map(String::as_str),
-        audience: config.auth.audience.as_deref(),
-        lifetime,
-        session: None,
-    };
-    mint(secret.expose_secret().as_bytes(), &new).map_err(|error| CliError::Other(format!("cannot sign: {error}")))
 }

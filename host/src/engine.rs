@@ -30,6 +30,11 @@ const ARTEFACT_VERSION: &str = concat!("wasmtime-48.0.8+innkeeper-", env!("CARGO
 /// behind, half a megabyte each, until all that there are have been used.
 const WARM_SLOTS: u32 = 64;
 
+/// The architecture that this host runs on. Naming it keeps Cranelift from asking
+/// the processor what else it can do.
+const TARGET: &str =
+    if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" };
+
 /// Makes the engine for `instances` calls at once, and starts its clock.
 ///
 /// # Errors
@@ -47,6 +52,17 @@ pub fn build(instances: u32) -> wasmtime::Result<Engine> {
 /// When this machine is not one that code is made for.
 pub fn compiler() -> wasmtime::Result<Engine> {
     Engine::new(&code())
+}
+
+/// An engine that compiles for every machine of this architecture, and not for the
+/// features of this one's processor. What it compiles, [`build`]'s engines load.
+///
+/// # Errors
+/// When this machine is not one that code is made for.
+pub fn portable() -> wasmtime::Result<Engine> {
+    let mut config = code();
+    config.target(TARGET)?;
+    Engine::new(&config)
 }
 
 fn config(instances: u32) -> Config {

@@ -184,3 +184,15 @@ async fn a_generous_umask_does_not_open_the_cache() {
     let made = std::fs::metadata(dir.path().join("innkeeper")).expect("the cache");
     assert_eq!(made.permissions().mode() & 0o777, 0o700);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_says_by_its_exit_code_whether_the_host_beside_it_serves() {
+    let host = Setup::guest("hello").start().await;
+    let listen = host.address.to_string();
+    for arguments in [&["health"][..], &["health", "--live"]] {
+        expect(&HostProcess::run(arguments, &[("INNKEEPER_LISTEN", &listen)]).await, 0, &[]);
+    }
+    host.stop().await;
+    let finished = HostProcess::run(&["health"], &[("INNKEEPER_LISTEN", &listen)]).await;
+    expect(&finished, EX_UNAVAILABLE, &["no answer from", &listen]);
+}

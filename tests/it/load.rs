@@ -10,7 +10,7 @@ use innkeeper::registry::artifact::Artifacts;
 use innkeeper::registry::compile::Compiler;
 use serde_json::json;
 
-use crate::harness::{Database, Setup, TestDatabase, TestHost, binary, guest};
+use crate::harness::{Database, HostProcess, Setup, TestDatabase, TestHost, binary, guest};
 
 /// Why a host of this setup does not start.
 async fn refusal(setup: Setup, database: &TestDatabase) -> String {
@@ -174,7 +174,7 @@ async fn an_artefact_that_this_host_did_not_write_is_compiled_anew() {
     let artifacts = Arc::new(Artifacts::open(dir.path(), compiler()).expect("a private directory"));
     let wasm = wat::parse_str("(component (core module $m (func (export \"f\"))) (core instance (instantiate $m)))")
         .expect("valid");
-    artifacts.component(&engine, wasm.clone()).await.expect("compiled");
+    artifacts.component(&engine, "none.wasm".into(), wasm.clone()).await.expect("compiled");
     let path = only_artefact(dir.path());
     let good = std::fs::read(&path).expect("written");
     let last = good.len() - 1;
@@ -188,7 +188,7 @@ async fn an_artefact_that_this_host_did_not_write_is_compiled_anew() {
     let longer = [good.clone(), vec![0]].concat();
     for tampered in flips.into_iter().chain(cuts).chain([longer]) {
         std::fs::write(&path, &tampered).expect("tampered");
-        artifacts.component(&engine, wasm.clone()).await.expect("compiled anew");
+        artifacts.component(&engine, "none.wasm".into(), wasm.clone()).await.expect("compiled anew");
         assert!(std::fs::read(&path).expect("there") != tampered, "{} bytes were loaded", tampered.len());
     }
 
@@ -196,10 +196,13 @@ async fn an_artefact_that_this_host_did_not_write_is_compiled_anew() {
     let other = tempfile::tempdir().expect("a directory");
     std::fs::copy(dir.path().join("cache.key"), other.path().join("cache.key")).expect("copied");
     let others = Arc::new(Artifacts::open(other.path(), compiler()).expect("a private directory"));
-    others.component(&engine, wat::parse_str("(component)").expect("valid")).await.expect("compiled");
+    others
+        .component(&engine, "none.wasm".into(), wat::parse_str("(component)").expect("valid"))
+        .await
+        .expect("compiled");
     let foreign = std::fs::read(only_artefact(other.path())).expect("written");
     std::fs::write(&path, &foreign).expect("replaced");
-    artifacts.component(&engine, wasm.clone()).await.expect("compiled anew");
+    artifacts.component(&engine, "none.wasm".into(), wasm.clone()).await.expect("compiled anew");
     assert!(std::fs::read(&path).expect("there") != foreign, "another component's code was loaded");
 }
 
@@ -232,4 +235,49 @@ async fn a_cache_that_others_may_write_to_is_refused() {
             "{mode:o}: {why}"
         );
     }
+}
+
+fn artefacts(dir: &Path) -> usize {
+    let entries = std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == "cwasm")).count()
+}
+
+/// What was compiled beforehand leaves nothing in the cache.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_comes_compiled_is_not_compiled_again() {
+    let modules = tempfile::tempdir().expect("a directory");
+    let wasm = modules.path().join("hello.wasm");
+    std::fs::copy(guest("hello"), &wasm).expect("copied");
+    let finished = HostProcess::run(&["compile", &wasm.display().to_string()], &[]).await;
+    assert!(finished.status.success(), "{}", finished.stderr);
+    let compiled = wasm.with_extension("cwasm");
+    let good = std::fs::read(&compiled).expect("written");
+    let compiles = async || {
+        let cache = tempfile::tempdir().expect("a directory");
+        let setup = Setup::module(&wasm).env("INNKEEPER_CACHE_DIR", &cache.path().display().to_string());
+        let host = setup.start().await;
+        assert_eq!(host.get("/").send().await.expect("an answer").status(), 200);
+        artefacts(cache.path()) > 0
+    };
+    assert!(!compiles().await, "what was compiled beforehand is used");
+
+    // By whom it was written decides.
+    let mode = |mode| std::fs::set_permissions(&compiled, std::fs::Permissions::from_mode(mode)).expect("changed");
+    mode(0o666);
+    assert!(compiles().await, "a file that others may write");
+    mode(0o644);
+    let folder =
+        |mode| std::fs::set_permissions(modules.path(), std::fs::Permissions::from_mode(mode)).expect("changed");
+    folder(0o777);
+    assert!(compiles().await, "a folder that others may write");
+    folder(0o755);
+    assert!(!compiles().await, "as it was");
+
+    // And what it was made of.
+    std::fs::write(&compiled, &good[..good.len() / 2]).expect("cut");
+    assert!(compiles().await, "a file that was cut");
+    let mut other = good.clone();
+    other[0] ^= 1;
+    std::fs::write(&compiled, &other).expect("replaced");
+    assert!(compiles().await, "another component's file");
 }

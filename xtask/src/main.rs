@@ -4,6 +4,7 @@
 
 mod bench;
 mod check;
+mod image;
 mod interop;
 mod machine;
 mod postgres;
@@ -34,6 +35,8 @@ enum Verb {
     Check,
     /// Run the real Better Auth under Node, and the conformance suite of MCP
     Interop(interop::Args),
+    /// Build the container image, and prove what it promises
+    Image(image::Args),
     /// Measure Innkeeper beside native code, FastAPI and `wasmtime serve`
     Bench(bench::Args),
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::run(&args),
         Verb::Check => check::run(),
         Verb::Interop(args) => interop::run(&args),
+        Verb::Image(args) => image::run(&args),
         Verb::Bench(args) => bench::run(&args),
     });
     outcome.unwrap_or_else(|error| {

@@ -6,9 +6,12 @@ use crate::{machine, process};
 use anyhow::{Context, Result, bail};
 use std::{
     fs,
-    io::{self, Read},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpListener},
-    os::unix::{fs::chown, process::CommandExt},
+    os::unix::{
+        fs::{MetadataExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -76,10 +79,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn start(programs: PathBuf, durability: Durability) -> Result<Self> {
-        let user = machine::is_root().then(unprivileged_user).transpose()?;
-        let dir = tempfile::Builder::new().prefix("innkeeper-postgres-").tempdir()?;
-        let mut cluster = Self { programs, user, dir, password: random_word()?, port: 0 };
-        cluster.init()?;
+        let mut cluster = Self::make(programs)?;
         for attempt in 1.. {
             cluster.port = free_port()?;
             match cluster.start_server(durability) {
@@ -93,9 +93,45 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// A cluster that does not run: whoever starts it stops it.
+    pub(crate) fn make(programs: PathBuf) -> Result<Self> {
+        let user = machine::is_root().then(unprivileged_user).transpose()?;
+        let dir = tempfile::Builder::new().prefix("innkeeper-postgres-").tempdir()?;
+        let cluster = Self { programs, user, dir, password: random_word()?, port: 0 };
+        cluster.init()?;
+        Ok(cluster)
+    }
+
+    /// Lets clients of other machines in, by the password.
+    pub(crate) fn admit_everybody(&self) -> Result<()> {
+        let mut file = fs::OpenOptions::new().append(true).open(self.path("data/pg_hba.conf"))?;
+        Ok(file.write_all(b"host all all all scram-sha-256\n")?)
+    }
+
     /// The superuser's URL of one database.
     pub(crate) fn url(&self, database: &str) -> String {
-        format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.password, self.port)
+        self.url_at(&self.address().to_string(), database)
+    }
+
+    /// The same, where the server is at another place.
+    pub(crate) fn url_at(&self, place: &str, database: &str) -> String {
+        format!("postgres://postgres:{}@{place}/{database}", self.password)
+    }
+
+    /// One of the server's programs.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
+    /// Where everything of it is.
+    pub(crate) fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Who has to run the server, as numbers of user and group.
+    pub(crate) fn owner(&self) -> io::Result<String> {
+        let folder = fs::metadata(self.path("data"))?;
+        Ok(format!("{}:{}", folder.uid(), folder.gid()))
     }
 
     /// Where the server listens.
@@ -105,10 +141,14 @@ impl Cluster {
 
     /// Runs SQL in one database, by way of psql.
     pub(crate) fn sql(&self, database: &str, text: &str) -> Result<()> {
+        self.sql_at(&self.url(database), text).with_context(|| format!("running SQL in the database `{database}`"))
+    }
+
+    /// The same, by a URL.
+    pub(crate) fn sql_at(&self, url: &str, text: &str) -> Result<()> {
         let mut psql = self.command("psql");
         psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]);
-        psql.arg(self.url(database)).args(["--command", text]);
-        process::run(psql.stdout(Stdio::null())).with_context(|| format!("running SQL in the database `{database}`"))
+        process::run(psql.arg(url).args(["--command", text]).stdout(Stdio::null()))
     }
 
     fn init(&self) -> Result<()> {
@@ -174,6 +214,10 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if self.port == 0 {
+            // Never started here.
+            return;
+        }
         // Not a `Job`: those no longer start once a signal has come in. It
         // fails when the server never ran, which leaves nothing to stop.
         let mut stop = self.pg_ctl("stop");

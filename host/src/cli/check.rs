@@ -32,7 +32,7 @@ pub(super) async fn check(config: Config) -> Result<(), CliError> {
                 if let Some(store) = &offer.guest.profile.sql
                     && let Readiness::Down(why) = store.look().await
                 {
-                    unreachable = Some(format!("the database cannot be reached: {why}; check DATABASE_URL"));
+                    unreachable = Some(format!("module `{}`: {why}; check DATABASE_URL", module.name));
                 }
                 offers.push((module.route.clone(), offer));
             }

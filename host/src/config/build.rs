@@ -27,6 +27,7 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
     let RawFile {
         listen,
         admin_listen,
+        data_dir,
         cache_dir,
         h2c,
         max_in_flight,
@@ -47,7 +48,9 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
     let listen = address("listen", listen, &mut problems);
     let admin = pick(None, env.get("INNKEEPER_ADMIN_LISTEN"), admin_listen.as_deref(), "127.0.0.1:9000");
     let admin_listen = (admin != "off").then(|| address("admin_listen", admin, &mut problems));
-    let cache_dir = env.get("INNKEEPER_CACHE_DIR").map(PathBuf::from).or(cache_dir.map(PathBuf::from));
+    let data_dir = env.get("INNKEEPER_DATA_DIR").or(data_dir.as_deref()).map(PathBuf::from);
+    let cache_dir = env.get("INNKEEPER_CACHE_DIR").or(cache_dir.as_deref()).map(PathBuf::from);
+    let cache_dir = cache_dir.or_else(|| Some(data_dir.as_ref()?.join("cache")));
 
     let llm = llm::build(llm, env, &mut problems);
     let modules = build_modules(modules, flags, env, &mut problems);
@@ -62,7 +65,7 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         h2c,
         max_in_flight: in_flight(env, max_in_flight, &mut problems),
         trusted_proxies: proxies(env, trusted_proxies, &mut problems),
-        database: database::build(database, env, &mut problems),
+        database: database::build(database, data_dir.as_deref(), env, &mut problems),
         auth: auth::build(auth, dev, env, &mut problems),
         otlp: super::otlp::build(env, &mut problems),
         cors_origins: auth::origins(cors, env, &mut problems),
@@ -110,7 +113,7 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 81] = [
+const KEYS: [&str; 82] = [
     "compile",
     "swap",
     "watch",
@@ -118,6 +121,7 @@ const KEYS: [&str; 81] = [
     "rollback_window",
     "generation_header",
     "smoke",
+    "data_dir",
     "toolbox",
     "mcp",
     "public_url",

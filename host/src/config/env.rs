@@ -12,7 +12,7 @@ use super::problems::{Problems, nearest};
 pub struct Env(BTreeMap<String, String>);
 
 /// Variables of this product, for finding misspelled ones.
-const OWN: [&str; 20] = [
+const OWN: [&str; 21] = [
     "INNKEEPER_WATCH",
     "INNKEEPER_GENERATION_HEADER",
     "INNKEEPER_TOKEN",
@@ -24,6 +24,7 @@ const OWN: [&str; 20] = [
     "INNKEEPER_ADMIN_LISTEN",
     "INNKEEPER_CONFIG",
     "INNKEEPER_MODULE",
+    "INNKEEPER_DATA_DIR",
     "INNKEEPER_CACHE_DIR",
     "INNKEEPER_DEV",
     "INNKEEPER_H2C",

@@ -13,6 +13,7 @@ pub(super) use llm::{RawBudget, RawBudgets, RawLlm, RawModel, RawQuirks, RawTime
 pub(super) struct RawFile {
     pub(super) listen: Option<String>,
     pub(super) admin_listen: Option<String>,
+    pub(super) data_dir: Option<String>,
     pub(super) cache_dir: Option<String>,
     pub(super) h2c: Option<bool>,
     pub(super) max_in_flight: Option<u32>,

@@ -29,6 +29,39 @@ fn the_environment_alone_configures_the_default_module() {
 }
 
 #[test]
+fn a_data_directory_holds_what_is_not_placed_elsewhere() {
+    let places = |file: &str, vars: &[(&str, &str)]| {
+        let config = load(file, vars).expect("valid");
+        let DatabaseKind::Sqlite(database) = config.database.kind else { panic!("no file") };
+        (database.display().to_string(), config.cache_dir.display().to_string())
+    };
+    let pair = |database: &str, cache: &str| (database.to_owned(), cache.to_owned());
+    let all = ("INNKEEPER_DATA_DIR", "/data");
+    assert_eq!(places("", &[all]), pair("/data/innkeeper.db", "/data/cache"));
+    assert_eq!(places("data_dir = \"/srv\"", &[]), pair("/srv/innkeeper.db", "/srv/cache"));
+    assert_eq!(places("data_dir = \"/srv\"", &[all]), pair("/data/innkeeper.db", "/data/cache"));
+    let elsewhere = [all, ("INNKEEPER_CACHE_DIR", "/var/cache/x"), ("DATABASE_URL", "sqlite:///srv/mine.db")];
+    assert_eq!(places("", &elsewhere), pair("/srv/mine.db", "/var/cache/x"));
+    assert_eq!(places("", &[("HOME", "/home/ada")]), pair("innkeeper.db", "/home/ada/.cache/innkeeper"));
+}
+
+#[test]
+fn an_empty_variable_counts_as_none() {
+    // As compose files and ConfigMaps pass what nobody has set.
+    let empty = ["OPENAI_API_KEY", "OPENAI_API_KEY_FILE", "OPENAI_BASE_URL", "DATABASE_URL", "NEON_DATABASE_URL"]
+        .into_iter()
+        .chain(["BETTER_AUTH_SECRET", "BETTER_AUTH_URL", "CORS_ORIGINS", "INNKEEPER_MODULE", "INNKEEPER_LISTEN"])
+        .chain(["INNKEEPER_DEV", "INNKEEPER_DATA_DIR", "INNKEEPER_MAX_IN_FLIGHT", "AUTH_LOCAL", "AUTH_SESSION_CACHE"])
+        .chain(["INNKEEPER_TRUSTED_PROXIES", "OTEL_EXPORTER_OTLP_ENDPOINT", "OPENAI_MODEL", "AUTH_ISSUER"]);
+    let vars: Vec<(&str, &str)> = empty.map(|name| (name, "")).collect();
+    let with = load("", &vars).expect("valid");
+    let without = load("", &[]).expect("valid");
+    // Whatever there is: `Debug` leaves secrets out, and these have none.
+    assert_eq!(format!("{with:?}"), format!("{without:?}"));
+    assert!(with.llm.models.is_empty());
+}
+
+#[test]
 fn the_environment_wins_over_the_file_and_flags_win_over_both() {
     let file = "listen = \"127.0.0.1:1\"";
     assert_eq!(load(file, &[]).expect("valid").listen.port(), 1);

@@ -5,6 +5,12 @@
 //! its code, authenticated with a key that only this user can read, and
 //! replaced by renaming, never in place. Anything that does not fit is compiled
 //! anew and overwritten.
+//!
+//! An image brings its modules compiled: `todo.cwasm` beside `todo.wasm`, made by
+//! `innkeeper compile`. Such a file is trusted as the program itself is, when
+//! whoever can write it could as well write that.
+
+mod beside;
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,6 +26,8 @@ use wasmtime::component::Component;
 
 use super::compile::{Compiler, NotCompiled};
 
+pub use beside::compile;
+
 /// Length of the code's MAC, which the file starts with.
 const MAC_BYTES: usize = 32;
 /// Artefacts that are kept; the oldest go first. Each is a few megabytes.
@@ -27,54 +35,92 @@ const KEEP: usize = 64;
 
 /// The directory of compiled components, and what makes new ones.
 pub struct Artifacts {
+    compiler: Compiler,
+    /// None where nothing can be written: then nothing is kept.
+    kept: Option<Kept>,
+}
+
+struct Kept {
     dir: PathBuf,
     key: [u8; 32],
-    compiler: Compiler,
 }
 
 impl Artifacts {
-    /// Opens the directory, or makes it.
+    /// Opens the directory, or makes it. On a file system that is read-only there
+    /// is none, and every start compiles what was not compiled before.
     ///
     /// # Errors
     /// When it cannot be made, or somebody else may write in it.
     pub fn open(dir: &Path, compiler: Compiler) -> io::Result<Self> {
-        make(dir)?;
-        let key = key(&dir.join("cache.key"))?;
-        Ok(Self { dir: dir.to_owned(), key, compiler })
+        match make(dir).and_then(|()| key(&dir.join("cache.key"))) {
+            Ok(key) => Ok(Self { compiler, kept: Some(Kept { dir: dir.to_owned(), key }) }),
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(Self { compiler, kept: None }),
+            Err(error) => Err(unusable(dir, &error)),
+        }
     }
 
-    /// The compiled component, from the directory or made now.
+    /// The compiled component: from the file beside `source`, from the directory, or
+    /// made now.
     ///
     /// # Errors
     /// When the bytes are not a component that the engine takes, or one that takes too
     /// much to compile.
-    pub async fn component(self: &Arc<Self>, engine: &Engine, wasm: Vec<u8>) -> Result<Component, NotCompiled> {
+    pub async fn component(
+        self: &Arc<Self>,
+        engine: &Engine,
+        source: PathBuf,
+        wasm: Vec<u8>,
+    ) -> Result<Component, NotCompiled> {
         let panicked = |error: tokio::task::JoinError| NotCompiled::Broken(error.to_string());
         let (artifacts, with) = (Arc::clone(self), engine.clone());
         // Digests, MACs and relocations of megabytes: not on the threads that serve.
         let looked = tokio::task::spawn_blocking(move || {
-            let name = name(&with, &wasm);
-            let kept = artifacts.read(&artifacts.path(&name), &name);
-            (kept.and_then(|code| deserialize(&with, &code).ok()), name, wasm)
+            let found = brought(&with, &source, &wasm).or_else(|| artifacts.kept.as_ref()?.component(&with, &wasm));
+            (found, wasm)
         });
-        let (kept, name, wasm) = looked.await.map_err(panicked)?;
-        if let Some(component) = kept {
+        let (found, wasm) = looked.await.map_err(panicked)?;
+        if let Some(component) = found {
             return Ok(component);
         }
         let code = self.compiler.compile(&wasm).await?;
         let (artifacts, with) = (Arc::clone(self), engine.clone());
         let made = tokio::task::spawn_blocking(move || {
-            let path = artifacts.path(&name);
-            if let Err(error) = artifacts.write(&path, &name, &code) {
-                tracing::warn!(path = %path.display(), "a compiled module was not kept, so the next start compiles it again: {error}");
+            if let Some(kept) = &artifacts.kept {
+                kept.keep(&name(&with, &wasm), &code);
             }
             deserialize(&with, &code).map_err(|error| NotCompiled::Broken(format!("{error:#}")))
         });
         made.await.map_err(panicked)?
     }
+}
+
+/// The component out of the file beside it, when there is one that can be trusted and
+/// fits.
+fn brought(engine: &Engine, source: &Path, wasm: &[u8]) -> Option<Component> {
+    let component = deserialize(engine, &beside::read(source, wasm)?);
+    component
+        .inspect_err(|error| {
+            let path = beside::path(source);
+            tracing::warn!(path = %path.display(), "a compiled module is of another build, and is made anew: {error:#}");
+        })
+        .ok()
+}
+
+impl Kept {
+    fn component(&self, engine: &Engine, wasm: &[u8]) -> Option<Component> {
+        let name = name(engine, wasm);
+        deserialize(engine, &self.read(&self.path(&name), &name)?).ok()
+    }
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(format!("{name}.cwasm"))
+    }
+
+    fn keep(&self, name: &str, code: &[u8]) {
+        let path = self.path(name);
+        if let Err(error) = self.write(&path, name, code) {
+            tracing::warn!(path = %path.display(), "a compiled module was not kept, so the next start compiles it again: {error}");
+        }
     }
 
     /// The code in a file, if it is exactly what this host wrote there.
@@ -136,8 +182,9 @@ pub fn digest(bytes: &[u8]) -> String {
 
 fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: the bytes come from `precompile_component` in a process that this one
-    // started of its own program, through a pipe that nobody else has; or from a file
-    // whose MAC proves that this host wrote them.
+    // started of its own program, through a pipe that nobody else has; from a file
+    // whose MAC proves that this host wrote them; or from one that only who may
+    // replace this program could have written.
     #[expect(unsafe_code, reason = "loading compiled code is what the cache is for")]
     unsafe {
         Component::deserialize(engine, code)
@@ -151,6 +198,12 @@ fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
 pub(crate) fn make(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     private(dir)
+}
+
+/// Says which directory it is, and what to do.
+fn unusable(dir: &Path, error: &io::Error) -> io::Error {
+    let hint = "let this user write there, or set INNKEEPER_CACHE_DIR or INNKEEPER_DATA_DIR";
+    io::Error::new(error.kind(), format!("{}: {error}; {hint}", dir.display()))
 }
 
 /// Refuses a directory that another user could put code into.

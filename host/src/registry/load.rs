@@ -166,7 +166,7 @@ pub(super) async fn compile(engine: &Engine, artifacts: &Arc<Artifacts>, source:
     if let Some(reason) = reason {
         return Err(Why::NotAComponent { path, reason: reason.to_owned() });
     }
-    artifacts.component(engine, wasm).await.map_err(|not| match not {
+    artifacts.component(engine, path.clone(), wasm).await.map_err(|not| match not {
         NotCompiled::Invalid(reason) => Why::NotAComponent { path, reason },
         other => Why::Compile(other),
     })

@@ -1,6 +1,6 @@
 //! How large, how long, how slow, and how much at once.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 

@@ -21,7 +21,7 @@ mod turn;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -67,16 +67,22 @@ struct Seen {
 impl OpenAi {
     /// Answers with these turns, in this order.
     pub async fn start(script: Vec<Turn>) -> Self {
-        Self::listen(Seen { script: Mutex::new(script.into()), ..Seen::default() }).await
+        Self::listen(Ipv4Addr::LOCALHOST, Seen { script: Mutex::new(script.into()), ..Seen::default() }).await
+    }
+
+    /// The same, for hosts in containers, which do not see this machine's loopback.
+    #[allow(dead_code, reason = "for the tests of the image")]
+    pub async fn for_containers(script: Vec<Turn>) -> Self {
+        Self::listen(Ipv4Addr::UNSPECIFIED, Seen { script: Mutex::new(script.into()), ..Seen::default() }).await
     }
 
     /// Answers every request with what this makes of it, as often as it is asked.
     pub async fn answering(answers: impl Fn(&Value) -> Turn + Send + Sync + 'static) -> Self {
-        Self::listen(Seen { answers: Some(Box::new(answers)), ..Seen::default() }).await
+        Self::listen(Ipv4Addr::LOCALHOST, Seen { answers: Some(Box::new(answers)), ..Seen::default() }).await
     }
 
-    async fn listen(seen: Seen) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    async fn listen(ip: Ipv4Addr, seen: Seen) -> Self {
+        let listener = TcpListener::bind((ip, 0)).await.expect("a port");
         let (address, seen) = (listener.local_addr().expect("bound"), Arc::new(seen));
         let kept = Arc::clone(&seen);
         let listening = tokio::spawn(async move {
@@ -91,6 +97,12 @@ impl OpenAi {
     /// What `OPENAI_BASE_URL` is set to.
     pub fn url(&self) -> String {
         format!("http://{}/v1", self.address)
+    }
+
+    /// The same by a name of this machine's.
+    #[allow(dead_code, reason = "for the tests of the image")]
+    pub fn url_of(&self, name: &str) -> String {
+        format!("http://{name}:{}/v1", self.address.port())
     }
 
     /// Adds to the script.

@@ -46,7 +46,7 @@ async fn compile(program: PathBuf, limits: Compile, wasm: Vec<u8>) -> (Result<()
     let engine = innkeeper::engine::build(1).expect("an engine");
     let artifacts = Artifacts::open(dir.path(), Compiler::new(program, limits)).expect("a private directory");
     let started = Instant::now();
-    let compiled = Arc::new(artifacts).component(&engine, wasm).await.map(|_| ());
+    let compiled = Arc::new(artifacts).component(&engine, "none.wasm".into(), wasm).await.map(|_| ());
     (compiled, started.elapsed())
 }
 

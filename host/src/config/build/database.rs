@@ -1,13 +1,16 @@
 //! The database's part of the configuration: which one, and how it is used.
 
+use std::path::Path;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::flag;
 use crate::config::raw::RawDatabase;
 use crate::config::{Database, DatabaseKind, Env, Isolation, PostgresConfig, Problems};
 
-/// The database, from the file and the environment.
-pub(super) fn build(raw: RawDatabase, env: &Env, problems: &mut Problems) -> Database {
+/// The database, from the file and the environment. None: a file in the data
+/// directory, or where the host was started.
+pub(super) fn build(raw: RawDatabase, data_dir: Option<&Path>, env: &Env, problems: &mut Problems) -> Database {
     let RawDatabase { url, connections, isolation, pooled } = raw;
     let from_env = env.secret("DATABASE_URL", problems).or_else(|| env.secret("NEON_DATABASE_URL", problems));
     let url = from_env.or_else(|| match url.as_deref() {
@@ -22,7 +25,8 @@ pub(super) fn build(raw: RawDatabase, env: &Env, problems: &mut Problems) -> Dat
     }
     let isolation = build_isolation(isolation.as_deref(), env, problems);
     let pooled = flag(env, "INNKEEPER_DATABASE_POOLED", problems).or(pooled);
-    let mut kind = url.map_or_else(|| DatabaseKind::Sqlite("innkeeper.db".into()), |url| database_kind(&url, problems));
+    let embedded = || DatabaseKind::Sqlite(data_dir.unwrap_or(Path::new("")).join("innkeeper.db"));
+    let mut kind = url.map_or_else(embedded, |url| database_kind(&url, problems));
     if let DatabaseKind::Postgres(postgres) = &mut kind {
         postgres.isolation = isolation;
         postgres.pooled = pooled.unwrap_or(postgres.pooled);
