@@ -135,8 +135,8 @@ async fn a_failure_is_logged_once_with_its_request_and_whose_fault_it_is() {
     let config = tempfile::NamedTempFile::new().expect("a file");
     let modules = format!(
         "[[module]]\nname = \"todo\"\nsource = \"{todo}\"\nroute = \"/api\"\ngrants = {{ sql = \"main\", accounts = false, llm = [], toolbox = [] }}\n\
-         [[module]]\nname = \"misbehave\"\nsource = \"{misbehave}\"\nroute = \"/trap\"\n\
-         [[module]]\nname = \"cut\"\nsource = \"{misbehave}\"\nroute = \"/trap-mid-answer\"\n"
+         [[module]]\nname = \"misbehave\"\nsource = \"{misbehave}\"\nroute = \"/trap\"\nsmoke = \"off\"\n\
+         [[module]]\nname = \"cut\"\nsource = \"{misbehave}\"\nroute = \"/trap-mid-answer\"\nsmoke = \"off\"\n"
     );
     std::fs::write(config.path(), modules).expect("written");
     let (config, url) = (config.path().display().to_string(), proxy.url(database.url()));
