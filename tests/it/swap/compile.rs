@@ -56,7 +56,8 @@ async fn a_component_that_takes_too_much_is_refused_and_the_host_goes_on() {
     let long = Compile { cpu: Duration::from_secs(1), ..default };
     let (compiled, took) = compile(binary(), long, bomb(400, 2_000)).await;
     assert!(matches!(compiled, Err(NotCompiled::Time(_))), "{compiled:?}");
-    assert!(took < Duration::from_secs(6), "{took:?}");
+    // Without limits it takes a minute.
+    assert!(took < Duration::from_secs(20), "{took:?}");
     let large = Compile { memory: 64 << 20, ..default };
     let (compiled, _) = compile(binary(), large, bomb(400, 2_000)).await;
     assert!(matches!(compiled, Err(NotCompiled::Memory(_))), "{compiled:?}");
