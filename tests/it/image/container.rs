@@ -140,18 +140,25 @@ impl Container {
 
     /// Where it is in the network; another place after a restart.
     pub async fn address(&self) -> SocketAddr {
+        self.place().await.expect("a container that runs has an address")
+    }
+
+    /// None while it is being started: Docker says that it runs a moment before it
+    /// knows where.
+    async fn place(&self) -> Option<SocketAddr> {
         let ip = self.inspect("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}").await;
-        SocketAddr::new(ip.parse().unwrap_or_else(|_| panic!("no address: `{ip}`")), 8000)
+        Some(SocketAddr::new(ip.parse().ok()?, 8000))
     }
 
     pub async fn until_ready(&self) -> SocketAddr {
         let until = Instant::now() + Duration::from_secs(30);
         loop {
             assert!(self.inspect("{{.State.Running}}").await == "true", "it ended: {}", self.logs().await);
-            let address = self.address().await;
-            let asked = self.client.get(format!("http://{address}/health/ready")).send().await;
-            if asked.is_ok_and(|answer| answer.status() == 200) {
-                return address;
+            if let Some(address) = self.place().await {
+                let asked = self.client.get(format!("http://{address}/health/ready")).send().await;
+                if asked.is_ok_and(|answer| answer.status() == 200) {
+                    return address;
+                }
             }
             assert!(Instant::now() < until, "not ready: {}", self.logs().await);
             tokio::time::sleep(Duration::from_millis(20)).await;
