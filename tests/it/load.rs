@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use innkeeper::config::Compile;
+use innkeeper::registry::Source;
 use innkeeper::registry::artifact::Artifacts;
 use innkeeper::registry::compile::Compiler;
 use serde_json::json;
@@ -174,7 +175,7 @@ async fn an_artefact_that_this_host_did_not_write_is_compiled_anew() {
     let artifacts = Arc::new(Artifacts::open(dir.path(), compiler()).expect("a private directory"));
     let wasm = wat::parse_str("(component (core module $m (func (export \"f\"))) (core instance (instantiate $m)))")
         .expect("valid");
-    artifacts.component(&engine, "none.wasm".into(), wasm.clone()).await.expect("compiled");
+    artifacts.component(&engine, Source::new("none.wasm", wasm.clone())).await.expect("compiled");
     let path = only_artefact(dir.path());
     let good = std::fs::read(&path).expect("written");
     let last = good.len() - 1;
@@ -188,7 +189,7 @@ async fn an_artefact_that_this_host_did_not_write_is_compiled_anew() {
     let longer = [good.clone(), vec![0]].concat();
     for tampered in flips.into_iter().chain(cuts).chain([longer]) {
         std::fs::write(&path, &tampered).expect("tampered");
-        artifacts.component(&engine, "none.wasm".into(), wasm.clone()).await.expect("compiled anew");
+        artifacts.component(&engine, Source::new("none.wasm", wasm.clone())).await.expect("compiled anew");
         assert!(std::fs::read(&path).expect("there") != tampered, "{} bytes were loaded", tampered.len());
     }
 
@@ -197,12 +198,12 @@ async fn an_artefact_that_this_host_did_not_write_is_compiled_anew() {
     std::fs::copy(dir.path().join("cache.key"), other.path().join("cache.key")).expect("copied");
     let others = Arc::new(Artifacts::open(other.path(), compiler()).expect("a private directory"));
     others
-        .component(&engine, "none.wasm".into(), wat::parse_str("(component)").expect("valid"))
+        .component(&engine, Source::new("none.wasm", wat::parse_str("(component)").expect("valid")))
         .await
         .expect("compiled");
     let foreign = std::fs::read(only_artefact(other.path())).expect("written");
     std::fs::write(&path, &foreign).expect("replaced");
-    artifacts.component(&engine, "none.wasm".into(), wasm.clone()).await.expect("compiled anew");
+    artifacts.component(&engine, Source::new("none.wasm", wasm.clone())).await.expect("compiled anew");
     assert!(std::fs::read(&path).expect("there") != foreign, "another component's code was loaded");
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::harness::{HostProcess, Setup, guest, module};
-use editions::{Shelf, asked, change, edition, host, modules, setup, swapped};
+use editions::{Shelf, asked, change, edition, host, modules, setup, swapped, until_one_is_kept};
 
 /// Twice the time between two looks at the files, and a compilation of the slow kind.
 const SOON: Duration = Duration::from_secs(20);
@@ -185,17 +185,8 @@ async fn calls_in_flight_end_on_the_version_that_they_began_with_and_then_it_is_
     let answer = nap.await.expect("no panic").expect("an answer");
     assert_eq!(answer.headers()["x-innkeeper-generation"], "1");
     assert_eq!(answer.text().await.expect("a text"), "00000001");
-    let since = Instant::now();
-    loop {
-        let shown = modules(&host).await;
-        // The one before is kept for a way back, and nothing of the one before that.
-        if shown["retired"].as_array().expect("a list").len() == 1 {
-            assert_eq!(shown["retired"][0]["sha256"], shown["modules"][0]["previous"]);
-            break;
-        }
-        assert!(since.elapsed() < Duration::from_secs(10), "{shown}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    // The one before is kept for a way back, and nothing of the one before that.
+    until_one_is_kept(&host, 0, Duration::from_secs(10)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ pub mod openapi;
 mod shown;
 mod update;
 
+use innkeeper_guest::toolbox;
 use innkeeper_guest::tools::{Failure, Tool};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,16 @@ pub const IGNORED: [&str; 1] = ["user_id"];
 /// The tool of this name.
 pub fn find(name: &str) -> Option<&'static Tool> {
     const { &ALL }.iter().find(|tool| tool.name == name)
+}
+
+/// Those of other modules that this one was granted and the caller may use. Nothing
+/// here depends on them: where they cannot be listed there are none, and the log says
+/// why.
+pub fn of_others() -> Vec<toolbox::Tool> {
+    toolbox::list().unwrap_or_else(|error| {
+        eprintln!("the tools of other modules cannot be listed: {}", toolbox::why(&error));
+        Vec::new()
+    })
 }
 
 /// How urgent a task is.

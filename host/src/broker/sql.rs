@@ -245,17 +245,22 @@ impl Store {
             Err(other) => return Err(PrepareError::Refused(other)),
         }
         for statement in self.statements.values() {
-            let signature = self.backend.prepare(&statement.vetted).await.map_err(|error| match error {
-                SqlError::Unavailable(_) | SqlError::Busy | SqlError::Timeout => PrepareError::Unreachable(error),
-                other => PrepareError::Statement {
-                    statement: Arc::clone(&statement.name),
-                    reason: crate::fault::chain(&other),
-                },
-            })?;
+            let signature = self.describe(statement).await?;
             // Set before when an earlier try came this far: the answer is the same.
             let _ = statement.signature.set(signature);
         }
         Ok(())
+    }
+
+    /// What a statement means to the database now.
+    async fn describe(&self, statement: &Statement) -> Result<Signature, PrepareError> {
+        self.backend.prepare(&statement.vetted).await.map_err(|error| match error {
+            SqlError::Unavailable(_) | SqlError::Busy | SqlError::Timeout => PrepareError::Unreachable(error),
+            other => {
+                let statement = Arc::clone(&statement.name);
+                PrepareError::Statement { statement, reason: crate::fault::chain(&other) }
+            }
+        })
     }
 
     fn was_prepared(&self) -> bool {
@@ -271,14 +276,9 @@ impl Store {
         // Connections remember what they prepared, and would say that all is well.
         self.backend.rest();
         for statement in self.statements.values().filter(|statement| statement.signature().is_some()) {
-            let refused = |reason| PrepareError::Statement { statement: Arc::clone(&statement.name), reason };
-            match self.backend.prepare(&statement.vetted).await {
-                Ok(signature) if statement.signature() == Some(&signature) => {}
-                Ok(_) => return Err(refused("its parameters or columns have other types by now".to_owned())),
-                Err(error @ (SqlError::Unavailable(_) | SqlError::Busy | SqlError::Timeout)) => {
-                    return Err(PrepareError::Unreachable(error));
-                }
-                Err(error) => return Err(refused(crate::fault::chain(&error))),
+            if statement.signature() != Some(&self.describe(statement).await?) {
+                let reason = "its parameters or columns have other types by now".to_owned();
+                return Err(PrepareError::Statement { statement: Arc::clone(&statement.name), reason });
             }
         }
         Ok(())

@@ -25,6 +25,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::compile::{Compiler, NotCompiled};
+use super::source::Source;
 
 pub use beside::compile;
 
@@ -52,33 +53,29 @@ impl Artifacts {
     /// # Errors
     /// When it cannot be made, or somebody else may write in it.
     pub fn open(dir: &Path, compiler: Compiler) -> io::Result<Self> {
-        match make(dir).and_then(|()| key(&dir.join("cache.key"))) {
+        let opened = make(dir).and_then(|()| key(&dir.join("cache.key")).map_err(|error| unusable(dir, &error)));
+        match opened {
             Ok(key) => Ok(Self { compiler, kept: Some(Kept { dir: dir.to_owned(), key }) }),
             Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(Self { compiler, kept: None }),
-            Err(error) => Err(unusable(dir, &error)),
+            Err(error) => Err(error),
         }
     }
 
-    /// The compiled component: from the file beside `source`, from the directory, or
+    /// The compiled component: from the file beside its source, from the directory, or
     /// made now.
     ///
     /// # Errors
     /// When the bytes are not a component that the engine takes, or one that takes too
     /// much to compile.
-    pub async fn component(
-        self: &Arc<Self>,
-        engine: &Engine,
-        source: PathBuf,
-        wasm: Vec<u8>,
-    ) -> Result<Component, NotCompiled> {
+    pub async fn component(self: &Arc<Self>, engine: &Engine, source: Source) -> Result<Component, NotCompiled> {
         let panicked = |error: tokio::task::JoinError| NotCompiled::Broken(error.to_string());
         let (artifacts, with) = (Arc::clone(self), engine.clone());
-        // Digests, MACs and relocations of megabytes: not on the threads that serve.
+        // MACs and relocations of megabytes: not on the threads that serve.
         let looked = tokio::task::spawn_blocking(move || {
-            let found = brought(&with, &source, &wasm).or_else(|| artifacts.kept.as_ref()?.component(&with, &wasm));
-            (found, wasm)
+            let found = brought(&with, &source).or_else(|| artifacts.kept.as_ref()?.component(&with, &source.digest));
+            (found, source)
         });
-        let (found, wasm) = looked.await.map_err(panicked)?;
+        let (found, Source { wasm, digest, .. }) = looked.await.map_err(panicked)?;
         if let Some(component) = found {
             return Ok(component);
         }
@@ -86,7 +83,7 @@ impl Artifacts {
         let (artifacts, with) = (Arc::clone(self), engine.clone());
         let made = tokio::task::spawn_blocking(move || {
             if let Some(kept) = &artifacts.kept {
-                kept.keep(&name(&with, &wasm), &code);
+                kept.keep(&name(&with, &digest), &code);
             }
             deserialize(&with, &code).map_err(|error| NotCompiled::Broken(format!("{error:#}")))
         });
@@ -96,19 +93,19 @@ impl Artifacts {
 
 /// The component out of the file beside it, when there is one that can be trusted and
 /// fits.
-fn brought(engine: &Engine, source: &Path, wasm: &[u8]) -> Option<Component> {
-    let component = deserialize(engine, &beside::read(source, wasm)?);
+fn brought(engine: &Engine, source: &Source) -> Option<Component> {
+    let component = deserialize(engine, &beside::read(source)?);
     component
         .inspect_err(|error| {
-            let path = beside::path(source);
+            let path = beside::path(&source.path);
             tracing::warn!(path = %path.display(), "a compiled module is of another build, and is made anew: {error:#}");
         })
         .ok()
 }
 
 impl Kept {
-    fn component(&self, engine: &Engine, wasm: &[u8]) -> Option<Component> {
-        let name = name(engine, wasm);
+    fn component(&self, engine: &Engine, digest: &str) -> Option<Component> {
+        let name = name(engine, digest);
         deserialize(engine, &self.read(&self.path(&name), &name)?).ok()
     }
 
@@ -169,15 +166,19 @@ impl Kept {
 
 /// Everything that shapes the code: the component, the engine's settings and
 /// target, and (through the engine's module version) this build.
-fn name(engine: &Engine, wasm: &[u8]) -> String {
+fn name(engine: &Engine, digest: &str) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{}-{:016x}", digest(wasm), hasher.finish())
+    format!("{digest}-{:016x}", hasher.finish())
 }
 
 /// SHA-256 in hexadecimal.
 pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
@@ -196,7 +197,7 @@ fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
 /// # Errors
 /// When it cannot be made, or somebody else may write in it.
 pub(crate) fn make(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| unusable(dir, &error))?;
     private(dir)
 }
 

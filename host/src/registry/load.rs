@@ -157,8 +157,8 @@ impl Loader {
 }
 
 pub(super) async fn compile(engine: &Engine, artifacts: &Arc<Artifacts>, source: Source) -> Result<Component, Why> {
-    let Source { wasm, path, digest: _ } = source;
-    let reason = match &wasm[..] {
+    let path = source.path.clone();
+    let reason = match &source.wasm[..] {
         [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Some("it is a core module"),
         [b'\0', b'a', b's', b'm', ..] => None,
         _ => Some("it is not WebAssembly at all"),
@@ -166,7 +166,7 @@ pub(super) async fn compile(engine: &Engine, artifacts: &Arc<Artifacts>, source:
     if let Some(reason) = reason {
         return Err(Why::NotAComponent { path, reason: reason.to_owned() });
     }
-    artifacts.component(engine, path.clone(), wasm).await.map_err(|not| match not {
+    artifacts.component(engine, source).await.map_err(|not| match not {
         NotCompiled::Invalid(reason) => Why::NotAComponent { path, reason },
         other => Why::Compile(other),
     })

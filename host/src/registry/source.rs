@@ -17,6 +17,11 @@ pub struct Source {
 }
 
 impl Source {
+    /// These bytes, as if they came from this file.
+    pub fn new(path: impl Into<PathBuf>, wasm: Vec<u8>) -> Self {
+        Self { digest: digest(&wasm), wasm, path: path.into() }
+    }
+
     /// Reads a file.
     ///
     /// # Errors
@@ -26,7 +31,7 @@ impl Source {
         // A disk may take its time, and a digest a tenth of a second.
         let read = tokio::task::spawn_blocking(move || {
             let wasm = read(&path)?;
-            Ok(Self { digest: digest(&wasm), wasm, path })
+            Ok(Self::new(path, wasm))
         });
         read.await.unwrap_or_else(|panic| Err(Why::Declare(format!("reading it panicked: {panic}"))))
     }

@@ -52,9 +52,7 @@ impl Swapper {
         if next.len() == live.modules.len() && next.iter().zip(&live.modules).all(same) {
             return Ok(Done { generation: live.id, changed: Vec::new() });
         }
-        let id = live.id + 1;
-        let offers = next.iter().map(|version| (version.config.route.clone(), version.offer.clone()));
-        let generation = Arc::new(Generation::new(id, offers.collect())?);
+        let generation = candidate(live, &next)?;
         // Only now: a migration cannot be taken back.
         for version in fresh.iter().filter_map(|at| next.get(*at)) {
             self.prepare(version, cause).await?;
@@ -113,14 +111,19 @@ impl Swapper {
         }
         let mut next = live.modules.clone();
         let bad = std::mem::replace(&mut next[at], before);
-        let offers = next.iter().map(|version| (version.config.route.clone(), version.offer.clone()));
-        let generation = Arc::new(Generation::new(live.id + 1, offers.collect())?);
+        let generation = candidate(live, &next)?;
         let done = self.publish(live, generation, next);
         live.previous.remove(module);
         live.held.insert(module.to_owned(), (bad.config.clone(), bad.guest().digest.clone()));
         self.reports.taken_back(module, &bad.guest().digest, cause);
         Ok(done)
     }
+}
+
+/// The generation after the one that is served, if these modules go together.
+fn candidate(live: &Live, modules: &[Version]) -> Result<Arc<Generation>, Refused> {
+    let offers = modules.iter().map(|version| (version.config.route.clone(), version.offer.clone()));
+    Generation::new(live.id + 1, offers.collect()).map(Arc::new)
 }
 
 enum Read {

@@ -1,11 +1,11 @@
 //! Clients that stay while modules are swapped: they hear of it, and hold nothing back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
 
-use super::editions::{Shelf, edition, host, modules, swapped};
+use super::editions::{Shelf, edition, host, swapped, until_one_is_kept};
 use crate::mcp::client::{Session, Stream, message, post, text};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,14 +41,5 @@ async fn whoever_listens_hears_of_new_lists_and_sessions_go_on() {
 
     // All of them still listen, and of the versions that they have seen only the last
     // one is kept, for the way back.
-    let since = Instant::now();
-    loop {
-        let shown = modules(&host).await;
-        if shown["retired"].as_array().expect("a list").len() == 1 {
-            assert_eq!(shown["retired"][0]["sha256"], shown["modules"][1]["previous"]);
-            return;
-        }
-        assert!(since.elapsed() < Duration::from_secs(5), "{shown}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until_one_is_kept(&host, 1, Duration::from_secs(5)).await;
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use innkeeper::config::Compile;
+use innkeeper::registry::Source;
 use innkeeper::registry::artifact::Artifacts;
 use innkeeper::registry::compile::{Compiler, NotCompiled};
 
@@ -46,7 +47,7 @@ async fn compile(program: PathBuf, limits: Compile, wasm: Vec<u8>) -> (Result<()
     let engine = innkeeper::engine::build(1).expect("an engine");
     let artifacts = Artifacts::open(dir.path(), Compiler::new(program, limits)).expect("a private directory");
     let started = Instant::now();
-    let compiled = Arc::new(artifacts).component(&engine, "none.wasm".into(), wasm).await.map(|_| ());
+    let compiled = Arc::new(artifacts).component(&engine, Source::new("none.wasm", wasm)).await.map(|_| ());
     (compiled, started.elapsed())
 }
 

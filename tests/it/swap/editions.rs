@@ -1,6 +1,7 @@
 //! Editions of one guest, and a file that one takes the place of another in.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -95,6 +96,21 @@ pub async fn swapped(host: &TestHost, path: &str) -> Value {
 pub async fn modules(host: &TestHost) -> Value {
     let answer = host.client.get(format!("http://{}/modules", host.admin)).send().await.expect("an answer");
     answer.json().await.expect("JSON")
+}
+
+/// Waits until of all that was replaced one version is left, which is what the module
+/// at `place` can be taken back to.
+pub async fn until_one_is_kept(host: &TestHost, place: usize, within: Duration) {
+    let until = Instant::now() + within;
+    loop {
+        let shown = modules(host).await;
+        if shown["retired"].as_array().expect("a list").len() == 1 {
+            assert_eq!(shown["retired"][0]["sha256"], shown["modules"][place]["previous"]);
+            return;
+        }
+        assert!(Instant::now() < until, "{shown}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Generation and text of an answer.

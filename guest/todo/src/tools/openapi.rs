@@ -1,7 +1,6 @@
 //! What the OpenAPI document says of tools: the host answers `POST /api/tools/{name}`
 //! for this module's own, and for those of other modules that it was granted.
 
-use innkeeper_guest::toolbox;
 use serde_json::{Map, Value, json};
 
 use super::ALL;
@@ -9,12 +8,7 @@ use crate::openapi::merge;
 
 /// The document with an operation for each tool.
 pub fn add(document: &str) -> String {
-    // Whoever reads the document can do without the others' tools; the log says why.
-    let others = toolbox::list().unwrap_or_else(|error| {
-        eprintln!("the tools of other modules cannot be listed: {}", toolbox::why(&error));
-        Vec::new()
-    });
-    let others = others.into_iter().map(|tool| Operation {
+    let others = super::of_others().into_iter().map(|tool| Operation {
         summary: String::new(),
         description: tool.description,
         input: own_root(&tool.name, tool.schema),

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::registry::Source;
+
 /// The file beside a component with its code, which starts with the digest of the
 /// component.
 const COMPILED: &str = "cwasm";
@@ -29,11 +31,11 @@ pub fn compile(source: &Path) -> wasmtime::Result<PathBuf> {
     Ok(path)
 }
 
-/// The code beside a component, if it was made of these bytes and can be trusted.
-pub(super) fn read(source: &Path, wasm: &[u8]) -> Option<Vec<u8>> {
-    let path = path(source);
+/// The code beside a component, if it was made of its bytes and can be trusted.
+pub(super) fn read(source: &Source) -> Option<Vec<u8>> {
+    let path = path(&source.path);
     let mut code = fs::read(&path).ok()?;
-    if code.get(..DIGEST_BYTES)? != &Sha256::digest(wasm)[..] {
+    if super::hex(code.get(..DIGEST_BYTES)?) != source.digest {
         return None;
     }
     if !is_trusted(&path).unwrap_or(false) {

@@ -27,13 +27,7 @@ impl Others {
     /// Those that this module was granted and the caller may use. The chat goes on
     /// without them when they cannot be listed.
     pub(super) fn granted() -> Self {
-        match toolbox::list() {
-            Ok(listed) => Self::of(listed),
-            Err(error) => {
-                eprintln!("the tools of other modules cannot be listed: {}", toolbox::why(&error));
-                Self::default()
-            }
-        }
+        Self::of(tools::of_others())
     }
 
     /// As many as a model takes. One with the name of another is not told of: which
