@@ -35,13 +35,15 @@ pub struct Caller {
 }
 
 /// The address that a request came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
     /// The address.
     pub address: IpAddr,
     /// Whether it is the client's own, as far as the operator says. Otherwise it
     /// may be a proxy's, and many clients'.
     pub own: bool,
+    /// Hosts of this kind that the request has come through already (RFC 8586).
+    pub hops: u8,
 }
 
 /// The other end of a connection, as an extension of each of its requests.

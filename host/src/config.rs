@@ -11,6 +11,7 @@
 
 mod build;
 mod compile;
+pub mod egress;
 pub mod env;
 pub mod limits;
 pub mod llm;
@@ -33,6 +34,7 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use compile::Compile;
+pub use egress::HttpGrant;
 pub use env::Env;
 pub use limits::ModuleLimits;
 pub use llm::{Dialect, Llm, LlmBudget, LlmBudgets, LlmModel, LlmTimeouts, Quirks};
@@ -208,6 +210,8 @@ pub struct Grants {
     pub llm: Option<Vec<String>>,
     /// Tools of other modules. None of them in the list: it is served, and has none.
     pub toolbox: Option<Vec<ToolGrant>>,
+    /// Servers that it may ask by HTTP.
+    pub http: Vec<HttpGrant>,
 }
 
 /// Whether a module may register users and sign them in.

@@ -55,6 +55,8 @@ pub enum Code {
     Unprocessable,
     /// The request cannot be completed as things are.
     Conflict,
+    /// Hosts ask each other in a circle (RFC 5842 section 7.2).
+    LoopDetected,
     /// The body did not arrive in time.
     RequestTimeout,
     /// The body is larger than the limit.
@@ -92,6 +94,7 @@ impl Code {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Unprocessable => "unprocessable",
             Self::Conflict => "conflict",
+            Self::LoopDetected => "loop_detected",
             Self::RequestTimeout => "request_timeout",
             Self::BodyTooLarge => "body_too_large",
             Self::TargetTooLong => "target_too_long",
@@ -117,6 +120,7 @@ impl Code {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict => StatusCode::CONFLICT,
+            Self::LoopDetected => StatusCode::LOOP_DETECTED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,

@@ -5,6 +5,7 @@
 //! request.
 
 mod budget;
+mod egress;
 mod exports;
 mod guest_log;
 mod trial;
@@ -25,6 +26,7 @@ pub use budget::{Budget, HostCallsUsedUp};
 pub use exports::Exports;
 pub use trial::Trial;
 
+use crate::broker::http::Servers;
 use crate::broker::{identity::Identity, llm, sql};
 use crate::call::Call;
 use crate::config::{ModuleLimits, ToolGrant};
@@ -59,6 +61,8 @@ pub struct Profile {
     pub identity: Option<Arc<Identity>>,
     /// Tools of other modules, when granted.
     pub toolbox: Option<Vec<ToolGrant>>,
+    /// Servers that it may ask; there may be none.
+    pub http: Arc<Servers>,
     /// Requests that it served.
     pub served: Counter,
     /// How long they took.
@@ -71,7 +75,19 @@ impl Profile {
         // Looked up here and not per request: a look-up makes and hashes a key.
         let served = metrics::counter!(telemetry::REQUESTS, "module" => name.to_owned(), "blame" => "none");
         let latency = metrics::histogram!(telemetry::LATENCY, "module" => name.to_owned());
-        Self { name: name.into(), limits, settings, sql, llm: None, toolbox: None, identity: None, served, latency }
+        let http = Arc::new(Servers::none(name, &limits));
+        Self {
+            name: name.into(),
+            limits,
+            settings,
+            sql,
+            llm: None,
+            toolbox: None,
+            identity: None,
+            http,
+            served,
+            latency,
+        }
     }
 }
 
@@ -142,7 +158,8 @@ impl State {
         // the builder's defaults, and nothing is added here.
         let wasi = WasiCtx::builder().max_random_size(RANDOM_BYTES).stdout(log.clone()).stderr(log.clone()).build();
         let budget = Budget::new(&profile.limits);
-        Self { call, profile, budget, table, wasi, http, hooks: view::Hooks, log }
+        let hooks = view::Hooks(egress::Egress::new(&profile, &call));
+        Self { call, profile, budget, table, wasi, http, hooks, log }
     }
 
     /// Counts one call of a host function.

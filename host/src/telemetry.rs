@@ -34,6 +34,9 @@ pub const LLM_REQUESTS: &str = "innkeeper_llm_requests_total";
 pub const LLM_TOKENS: &str = "innkeeper_llm_tokens_total";
 /// Seconds until an answer began, by module and alias.
 pub const LLM_FIRST_EVENT: &str = "innkeeper_llm_first_event_seconds";
+/// Requests that guests sent by HTTP, by module, server (`none` where it was not
+/// granted) and outcome: `ok`, or the word for what went wrong.
+pub const HTTP_REQUESTS: &str = "innkeeper_http_requests_total";
 /// Candidates for the next generation, by what they were built for (`start`, `file`,
 /// `configuration`, `operator`, `failures`) and what came of them (`published`,
 /// `unchanged`, `refused`, `rolled_back`).
@@ -115,6 +118,7 @@ pub fn metrics() -> Option<PrometheusHandle> {
     metrics::describe_counter!(IDENTITY_LOOKUPS, "Reads of Better Auth's tables");
     metrics::describe_counter!(LOG_DROPPED, "Guest log lines over a call's limit");
     metrics::describe_counter!(LLM_REQUESTS, "Requests to language models");
+    metrics::describe_counter!(HTTP_REQUESTS, "Requests that guests sent by HTTP");
     metrics::describe_counter!(LLM_TOKENS, "Tokens that language models took and gave");
     metrics::describe_histogram!(LLM_FIRST_EVENT, metrics::Unit::Seconds, "Time until an answer began");
     metrics::describe_counter!(SWAPS, "Candidates for the next generation");

@@ -14,7 +14,8 @@ use super::limits::{MEMORY_CEILING, parse_bytes, parse_duration};
 use super::problems::nearest;
 use super::raw::{RawFile, RawGrants, RawLimits, RawModule, RawNamedSql, RawSqlGrant};
 use super::{
-    AccountsGrant, Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, SqlGrant, ToolGrant, toolbox,
+    AccountsGrant, Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, SqlGrant, ToolGrant, egress,
+    toolbox,
 };
 
 /// The default module when nothing else is named: where the image has it.
@@ -113,7 +114,14 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 82] = [
+const KEYS: [&str; 89] = [
+    "http",
+    "methods",
+    "header",
+    "private",
+    "ca",
+    "http_requests",
+    "http_bytes",
     "compile",
     "swap",
     "watch",
@@ -267,7 +275,7 @@ fn build_modules(raw: Vec<RawModule>, flags: &Flags, env: &Env, problems: &mut P
     let mut is_written: Vec<bool> = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
         let is_routed = raw.route.is_some();
-        let module = build_module(index, raw, problems);
+        let module = build_module(index, raw, env, problems);
         if modules.iter().any(|other| other.name == module.name) {
             problems.push(format!("module.{}", module.name), "two modules have this name", "rename one of them");
         }
@@ -309,6 +317,7 @@ fn default_module(source: &str) -> ModuleConfig {
             accounts: AccountsGrant::Granted,
             llm: Some(vec![llm::DEFAULT_ALIAS.to_owned()]),
             toolbox: Some(vec![ToolGrant::All]),
+            http: Vec::new(),
         },
         limits: ModuleLimits::default(),
         config: [].into(),
@@ -325,7 +334,7 @@ pub(super) fn valid_name(name: &str) -> bool {
         && !["public", "information-schema", crate::NAME].contains(&name)
 }
 
-fn build_module(index: usize, raw: RawModule, problems: &mut Problems) -> ModuleConfig {
+fn build_module(index: usize, raw: RawModule, env: &Env, problems: &mut Problems) -> ModuleConfig {
     let RawModule { name, source, route, grants, limits, config, smoke } = raw;
     let name = name.unwrap_or_default();
     let key = |field: &str| format!("module[{index}].{field}");
@@ -345,7 +354,7 @@ fn build_module(index: usize, raw: RawModule, problems: &mut Problems) -> Module
     if !route.starts_with('/') || (route.len() > 1 && route.ends_with('/')) {
         problems.push(key("route"), format!("`{route}` is not a prefix"), "write it as / or /prefix");
     }
-    let grants = build_grants(&key("grants"), grants, problems);
+    let grants = build_grants(&key("grants"), grants, env, problems);
     let limits = build_limits(&key("limits"), limits, problems);
     let smoke = match smoke.as_deref() {
         Some("off") => None,
@@ -358,8 +367,9 @@ fn build_module(index: usize, raw: RawModule, problems: &mut Problems) -> Module
     ModuleConfig { name, source: source.into(), route, grants, limits, config, smoke }
 }
 
-fn build_grants(key: &str, raw: RawGrants, problems: &mut Problems) -> Grants {
-    let RawGrants { sql, accounts, llm, toolbox } = raw;
+fn build_grants(key: &str, raw: RawGrants, env: &Env, problems: &mut Problems) -> Grants {
+    let RawGrants { sql, accounts, llm, toolbox, http } = raw;
+    let http = egress::build(&format!("{key}.http"), http.unwrap_or_default(), env, problems);
     let toolbox = toolbox.map(|named| toolbox::build(&format!("{key}.toolbox"), &named, problems));
     let accounts = match accounts {
         None => AccountsGrant::None,
@@ -367,18 +377,30 @@ fn build_grants(key: &str, raw: RawGrants, problems: &mut Problems) -> Grants {
         Some(true) => AccountsGrant::Granted,
     };
     let (database, free) = match sql {
-        None => return Grants { accounts, sql: None, llm, toolbox },
+        None => return Grants { accounts, sql: None, llm, toolbox, http },
         Some(RawSqlGrant::Declared(database)) => (database, false),
         Some(RawSqlGrant::Named(RawNamedSql { database, free })) => (database, free),
     };
     if database != "main" {
         problems.push(format!("{key}.sql"), "no such database", "write sql = \"main\": there is one database");
     }
-    Grants { sql: Some(SqlGrant { free }), accounts, llm, toolbox }
+    Grants { sql: Some(SqlGrant { free }), accounts, llm, toolbox, http }
 }
 
 fn build_limits(key: &str, raw: RawLimits, problems: &mut Problems) -> ModuleLimits {
-    let RawLimits { memory, cpu, wall, concurrency, host_calls, sql_rows, sql_bytes, sql_time, llm_time } = raw;
+    let RawLimits {
+        memory,
+        cpu,
+        wall,
+        concurrency,
+        host_calls,
+        sql_rows,
+        sql_bytes,
+        sql_time,
+        llm_time,
+        http_requests,
+        http_bytes,
+    } = raw;
     let default = ModuleLimits::default();
     let mut bytes = |field: &str, text: Option<String>, default: usize, most: usize| match text.as_deref() {
         None => default,
@@ -390,6 +412,7 @@ fn build_limits(key: &str, raw: RawLimits, problems: &mut Problems) -> ModuleLim
     };
     let memory = bytes("memory", memory, default.memory, MEMORY_CEILING);
     let sql_bytes = bytes("sql_bytes", sql_bytes, default.sql_bytes, 64 << 20);
+    let http_bytes = bytes("http_bytes", http_bytes, default.http_bytes, 1 << 30);
     let mut time = |field: &str, text: Option<String>, default| match text.as_deref() {
         None => default,
         Some(text) => parse_duration(text).unwrap_or_else(|| {
@@ -421,5 +444,7 @@ fn build_limits(key: &str, raw: RawLimits, problems: &mut Problems) -> ModuleLim
         sql_bytes,
         sql_time,
         llm_time,
+        http_requests: count("http_requests", http_requests, default.http_requests, 1_000),
+        http_bytes,
     }
 }

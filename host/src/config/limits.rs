@@ -37,6 +37,13 @@ pub struct ModuleLimits {
     /// `wall` stands still meanwhile. Too low: long chats end early. Too high: slow
     /// models hold instances, and with them places of other callers, for so long.
     pub llm_time: Duration,
+    /// Requests that one call may send by HTTP, refused ones included. Too low: guests
+    /// that gather from many places fail. Too high: one call of a client is that many
+    /// requests to somebody else.
+    pub http_requests: u32,
+    /// Bytes of the body of one such request, and of its answer. They pass through as
+    /// the guest takes them, so that this bounds what is transferred and not memory.
+    pub http_bytes: usize,
 }
 
 impl Default for ModuleLimits {
@@ -51,6 +58,8 @@ impl Default for ModuleLimits {
             sql_bytes: 4 << 20,
             sql_time: Duration::from_secs(5),
             llm_time: Duration::from_secs(300),
+            http_requests: 16,
+            http_bytes: 4 << 20,
         }
     }
 }

@@ -101,6 +101,32 @@ pub(super) struct RawGrants {
     pub(super) accounts: Option<bool>,
     pub(super) llm: Option<Vec<String>>,
     pub(super) toolbox: Option<Vec<String>>,
+    pub(super) http: Option<Vec<RawHttpGrant>>,
+}
+
+/// `"api.example.com"`, or `{ host = "api.example.com", … }`.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a server is \"api.example.com\", or { host = \"api.example.com\", … } with methods, \
+    header, private or ca"
+)]
+pub(super) enum RawHttpGrant {
+    Open(String),
+    Named(RawHttpServer),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHttpServer {
+    pub(super) host: String,
+    #[serde(default)]
+    pub(super) methods: Vec<String>,
+    #[serde(default)]
+    pub(super) header: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) private: bool,
+    pub(super) ca: Option<String>,
 }
 
 /// `"main"`, or `{ database = "main", free = true }`.
@@ -130,4 +156,6 @@ pub(super) struct RawLimits {
     pub(super) sql_bytes: Option<String>,
     pub(super) sql_time: Option<String>,
     pub(super) llm_time: Option<String>,
+    pub(super) http_requests: Option<u32>,
+    pub(super) http_bytes: Option<String>,
 }

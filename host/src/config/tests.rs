@@ -2,7 +2,7 @@ use secrecy::ExposeSecret;
 
 use super::{AccountsGrant, Config, DatabaseKind, Dialect, Env, Flags, LlmBudgets, LlmTimeouts, Problems, SqlGrant};
 
-fn load(file: &str, vars: &[(&str, &str)]) -> Result<Config, Problems> {
+pub(super) fn load(file: &str, vars: &[(&str, &str)]) -> Result<Config, Problems> {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("innkeeper.toml");
     std::fs::write(&path, file).expect("the file is written");
@@ -11,7 +11,7 @@ fn load(file: &str, vars: &[(&str, &str)]) -> Result<Config, Problems> {
 }
 
 #[track_caller]
-fn refused(file: &str, vars: &[(&str, &str)], expected: &[&str]) {
+pub(super) fn refused(file: &str, vars: &[(&str, &str)], expected: &[&str]) {
     let text = load(file, vars).expect_err("a refusal").to_string();
     for part in expected {
         assert!(text.contains(part), "`{part}` is not in:\n{text}");

@@ -13,6 +13,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::client;
 use crate::config::limits::BODY_BYTES;
 use crate::fault::{Blame, Code, Fault};
 
@@ -27,6 +28,11 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 /// Bytes of a request target; proxies allow about as much.
 const TARGET_BYTES: usize = 8 << 10;
+
+/// Hosts of this kind that may have passed a request on. More: a guest that asks its own
+/// host makes as many calls of one, each of which holds an instance. Fewer: services
+/// that stand behind each other cannot.
+const HOPS: u8 = 3;
 
 /// What is let in at once.
 pub struct Admission {
@@ -128,6 +134,9 @@ pub(super) fn check_head<B: Body>(request: &Request<B>) -> Result<(), Fault> {
     let target_bytes = target.path().len() + target.query().map_or(0, str::len);
     if target_bytes > TARGET_BYTES {
         return Err(Fault::new(Blame::Caller, Code::TargetTooLong, "The request target is too long"));
+    }
+    if client::hops(request.headers()) > HOPS {
+        return Err(Fault::new(Blame::Caller, Code::LoopDetected, "The request has come here in a circle"));
     }
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = hosts.next();

@@ -11,16 +11,27 @@ use http::{HeaderMap, Request};
 use crate::call::{Client, Peer};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
+const LOOP: &str = "cdn-loop";
 
 /// The client of a request; none where there is no connection.
 pub(super) fn of<B>(request: &Request<B>, proxies: u8) -> Option<Client> {
     let Peer(peer) = *request.extensions().get()?;
     let told = proxies.checked_sub(1).and_then(|beyond| forwarded(request.headers(), beyond.into()));
+    let hops = hops(request.headers());
     Some(match told {
-        Some(address) => Client { address, own: true },
+        Some(address) => Client { address, own: true, hops },
         // A proxy that says nothing is all there is to go by.
-        None => Client { address: peer, own: false },
+        None => Client { address: peer, own: false, hops },
     })
+}
+
+/// Hosts of this kind that have passed a request on, as they say themselves.
+pub(super) fn hops(headers: &HeaderMap) -> u8 {
+    let fields = headers.get_all(LOOP).iter().filter_map(|value| value.to_str().ok());
+    let entries = fields.flat_map(|field| field.split(','));
+    // An entry may have parameters (RFC 8586 section 2).
+    let own = entries.filter(|entry| entry.split(';').next().is_some_and(|id| id.trim() == crate::NAME));
+    u8::try_from(own.count()).unwrap_or(u8::MAX)
 }
 
 /// The entry with so many after it.
@@ -45,7 +56,7 @@ mod tests {
         for field in fields {
             request.headers_mut().append(FORWARDED_FOR, field.parse().expect("a value"));
         }
-        let expected = Client { address: expected.parse().expect("an address"), own };
+        let expected = Client { address: expected.parse().expect("an address"), own, hops: 0 };
         assert_eq!(of(&request, proxies), Some(expected), "{proxies} {fields:?}");
     }
 
@@ -67,6 +78,17 @@ mod tests {
         check(3, &["203.0.113.1, 198.51.100.1"], "192.0.2.9", false);
         check(1, &["198.51.100.1, unknown"], "192.0.2.9", false);
         check(1, &["198.51.100.1,"], "192.0.2.9", false);
+    }
+
+    #[test]
+    fn each_host_of_this_kind_is_counted_and_no_other() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(hops(&headers), 0);
+        headers.append(LOOP, "innkeeper, cdn.example; a=\"innkeeper\", innkeeper;v=1".parse().expect("a value"));
+        headers.append(LOOP, "innkeepers,innkeeper".parse().expect("a value"));
+        assert_eq!(hops(&headers), 3);
+        headers.insert(LOOP, "innkeeper,".repeat(300).parse().expect("a value"));
+        assert_eq!(hops(&headers), u8::MAX);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use wasmtime_wasi_http::{
 };
 
 use super::State;
+use super::egress::Egress;
 
 /// Bytes in one write of an answer's body, and how many of them may wait for a
 /// slow reader: together what an unread answer holds.
@@ -28,7 +29,7 @@ impl WasiHttpView for State {
 }
 
 /// Our answers to the questions of `wasi:http`.
-pub(super) struct Hooks;
+pub(super) struct Hooks(pub(super) Egress);
 
 type Sent = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
@@ -54,14 +55,18 @@ impl WasiHttpHooks for Hooks {
         Arc::clone(&FILTER)
     }
 
-    /// The one way out of a guest. No module has a grant for it.
+    /// The one way out of a guest.
     fn send_request(
         &mut self,
-        _: Request<WasiBody>,
-        _: Option<RequestOptions>,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        Box::new(async { Err(Error::HttpRequestDenied) })
+        let sending = self.0.send(request, options);
+        Box::new(async {
+            let nothing_more: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async { Ok(()) });
+            Ok((sending.await?, nothing_more))
+        })
     }
 
     fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {

@@ -55,6 +55,7 @@ pub async fn inspect(
         sql: Some(SqlGrant { free: true }),
         accounts: AccountsGrant::Granted,
         llm: Some(Vec::new()),
+        http: Vec::new(),
         toolbox: Some(Vec::new()),
     };
     let pre = link(engine, &component, &all).map_err(|unmet| refused(unmet.into()))?;

@@ -16,6 +16,7 @@ use super::link::{Unmet, link};
 use super::manifest;
 use super::source::Source;
 use crate::bindings::schema::SchemaExportsPre;
+use crate::broker::http::Servers;
 use crate::broker::identity::Identity;
 use crate::broker::llm::{self, Llm};
 use crate::broker::sql;
@@ -97,6 +98,9 @@ pub enum Why {
     /// It stores something and has no database.
     #[error("declares statements without a grant for them; add `grants = {{ sql = \"main\" }}` to the module")]
     NoGrant,
+    /// A server that it was granted cannot be asked.
+    #[error("its grant `http` is refused: {0}; correct the grant")]
+    Http(String),
     /// The database's configuration is not usable.
     #[error("{0}")]
     Database(String),
@@ -143,6 +147,7 @@ impl Loader {
         let settings = || config.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         let mut profile = Profile::new(&config.name, config.limits.clone(), settings(), sql.map(Arc::new));
         profile.toolbox.clone_from(&config.grants.toolbox);
+        profile.http = Arc::new(Servers::new(&config.name, &config.grants.http, &config.limits).map_err(Why::Http)?);
         if let Some(Brokers { identity, llm }) = &self.brokers {
             let granted = config.grants.accounts == AccountsGrant::Granted;
             profile.identity = granted.then(|| Arc::clone(identity));

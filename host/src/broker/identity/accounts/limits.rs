@@ -205,7 +205,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn from(address: &str) -> Option<Client> {
-        Some(Client { address: address.parse().expect("an address"), own: true })
+        Some(Client { address: address.parse().expect("an address"), own: true, hops: 0 })
     }
 
     /// A failure, unless it has to wait; and for how long.

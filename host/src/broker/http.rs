@@ -1,0 +1,222 @@
+//! The broker of outgoing HTTP: the one way out of a guest.
+//!
+//! ```text
+//! request -> budget -> grant -> headers -> resolve, filter, pin -> send -> cap, watch -> answer
+//! ```
+//!
+//! A guest says which of its granted servers it means; where that is, over which
+//! connection and with which secrets is the host's. The connection's address is made
+//! from the grant and never from the guest's bytes, so that no two parsers can
+//! disagree about it.
+
+mod answer;
+mod body;
+mod client;
+mod echo;
+mod failure;
+mod headers;
+mod policy;
+mod resolve;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::combinators::UnsyncBoxBody;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub use answer::Answer;
+pub use failure::HttpError;
+
+use crate::call::Call;
+use crate::call::trace::Span;
+use crate::config::{HttpGrant, ModuleLimits};
+use crate::telemetry;
+use body::Counted;
+use client::Client;
+use echo::Echo;
+
+/// Requests under way, over all calls of a module. Each is a socket here and at the
+/// other end; one that waits for a place waits for [`CONNECT`].
+const UNDER_WAY: usize = 128;
+/// Time for a place and a connection, TLS included.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Time for an answer to begin, and between two pieces of it, where the guest says
+/// nothing, and the most that it may say. The call's own `wall` ends before, unless the
+/// operator has raised it.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// What a request's body gives, whoever sends it.
+pub type Outbound = UnsyncBoxBody<Bytes, BoxError>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long a guest wants to wait. Longer than the host does is as long as the host does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Patience {
+    /// For a connection.
+    pub connect: Option<Duration>,
+    /// For the answer's head.
+    pub first_byte: Option<Duration>,
+    /// Between two pieces of its body.
+    pub between_bytes: Option<Duration>,
+}
+
+/// The servers that one module may ask.
+pub struct Servers {
+    module: Arc<str>,
+    servers: Vec<Server>,
+    under_way: Arc<Semaphore>,
+    bytes: u64,
+}
+
+struct Server {
+    grant: HttpGrant,
+    client: Client,
+}
+
+/// What one call has sent.
+#[derive(Debug)]
+pub struct Sent {
+    left: u32,
+}
+
+impl Sent {
+    /// Nothing yet.
+    pub fn none(limits: &ModuleLimits) -> Self {
+        Self { left: limits.http_requests }
+    }
+
+    /// Counts a request, refused or not: a refusal is a line in the log.
+    ///
+    /// # Errors
+    /// When the call has sent as many as it may.
+    pub fn count(&mut self) -> Result<(), HttpError> {
+        self.left = self.left.checked_sub(1).ok_or(HttpError::TooMany)?;
+        Ok(())
+    }
+}
+
+impl Servers {
+    /// The servers of a module.
+    ///
+    /// # Errors
+    /// When a certificate that it should trust is none.
+    pub fn new(module: &str, grants: &[HttpGrant], limits: &ModuleLimits) -> Result<Self, String> {
+        let server = |grant: &HttpGrant| {
+            let client = client::new(grant).map_err(|error| format!("http: {}: {error}", grant.origin()))?;
+            Ok(Server { grant: grant.clone(), client })
+        };
+        let servers = grants.iter().map(server).collect::<Result<_, String>>()?;
+        Ok(Self { servers, ..Self::none(module, limits) })
+    }
+
+    /// No server at all.
+    pub fn none(module: &str, limits: &ModuleLimits) -> Self {
+        let under_way = Arc::new(Semaphore::new(UNDER_WAY));
+        Self { module: module.into(), servers: Vec::new(), under_way, bytes: limits.http_bytes as u64 }
+    }
+
+    /// Sends a request on behalf of a call.
+    ///
+    /// # Errors
+    /// It is not granted, or there is no answer.
+    pub async fn send(
+        self: Arc<Self>,
+        call: Arc<Call>,
+        request: Request<Outbound>,
+        patience: Patience,
+    ) -> Result<Response<Answer>, HttpError> {
+        let server = self.servers.iter().find(|server| policy::is_asked(&server.grant, request.uri()));
+        let allowed = server.ok_or(HttpError::NotGranted).and_then(|server| {
+            let uri = policy::allow(&server.grant, request.method(), request.uri())?;
+            Ok((server, uri))
+        });
+        let (server, uri) = match allowed {
+            Ok(allowed) => allowed,
+            Err(error) => return Err(self.refused(&call, &request, error)),
+        };
+        let mut span = call.trace.client(|| request.method().as_str().to_owned().into());
+        span.set("http.request.method", request.method().as_str().to_owned());
+        span.set("server.address", server.grant.host.clone());
+        span.set("server.port", i64::from(server.grant.port));
+        let sent = self.ask(&call, server, (request, uri), patience, &span).await;
+        let outcome = match &sent {
+            Ok(response) => {
+                span.set("http.response.status_code", i64::from(response.status().as_u16()));
+                "ok"
+            }
+            Err(error) => {
+                span.fail(error.as_str());
+                error.as_str()
+            }
+        };
+        self.told(&call, &server.grant, sent.as_ref().err(), outcome);
+        sent
+    }
+
+    async fn ask(
+        &self,
+        call: &Call,
+        server: &Server,
+        (request, uri): (Request<Outbound>, Uri),
+        patience: Patience,
+        span: &Span,
+    ) -> Result<Response<Answer>, HttpError> {
+        let wait =
+            |wanted: Option<Duration>, most: Duration| Instant::now() + wanted.map_or(most, |time| time.min(most));
+        let place = tokio::time::timeout_at(wait(patience.connect, CONNECT).into(), self.place()).await;
+        let place = place.map_err(|_| HttpError::Busy)?;
+        let (mut head, body) = request.into_parts();
+        headers::prepare(&mut head.headers, &server.grant, call, span);
+        head.uri = uri;
+        let request = Request::from_parts(head, Counted::new(body, self.bytes));
+        let until = wait(patience.connect, CONNECT) + patience.first_byte.map_or(WAIT, |time| time.min(WAIT));
+        let sending = pin!(server.client.request(request));
+        let answered = tokio::time::timeout_at(until.into(), sending).await.map_err(|_| HttpError::Late)?;
+        let response = answered.map_err(HttpError::of)?;
+        let echo = Echo::of(&server.grant);
+        if response.status().is_informational() || echo.is_in(response.headers()) {
+            return Err(if response.status().is_informational() { HttpError::Protocol } else { HttpError::Echo });
+        }
+        let idle = patience.between_bytes.map_or(WAIT, |time| time.min(WAIT));
+        Ok(response.map(|body| Answer::new(body, self.bytes, idle, echo, place)))
+    }
+
+    async fn place(&self) -> OwnedSemaphorePermit {
+        // Never closed.
+        Arc::clone(&self.under_way).acquire_owned().await.expect("an open semaphore")
+    }
+
+    fn refused(&self, call: &Call, request: &Request<Outbound>, error: HttpError) -> HttpError {
+        // Not the path: guests put tokens there.
+        let uri = request.uri();
+        let to = format!("{}://{}", uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |to| to.as_str()));
+        let (module, method) = (&self.module, request.method());
+        tracing::warn!(
+            request.id = &*call.id,
+            module.name = &**module,
+            blame = "guest",
+            "`{module}` may not send {method} to {to:?}: {error}"
+        );
+        metrics::counter!(telemetry::HTTP_REQUESTS, "module" => module.to_string(), "server" => "none", "outcome" => error.as_str())
+            .increment(1);
+        error
+    }
+
+    fn told(&self, call: &Call, grant: &HttpGrant, error: Option<&HttpError>, outcome: &'static str) {
+        let (module, server) = (&self.module, grant.origin());
+        if let Some(error) = error {
+            let why = crate::fault::chain(error);
+            tracing::warn!(
+                request.id = &*call.id,
+                module.name = &**module,
+                blame = error.blame().as_str(),
+                "`{module}` got no answer from {server}: {why}"
+            );
+        }
+        metrics::counter!(telemetry::HTTP_REQUESTS, "module" => module.to_string(), "server" => server, "outcome" => outcome)
+            .increment(1);
+    }
+}
