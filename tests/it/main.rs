@@ -10,6 +10,7 @@ mod accounts;
 mod chat;
 mod cli;
 mod database;
+mod egress;
 mod front;
 mod guests;
 mod identity;

@@ -68,33 +68,9 @@ pub enum HttpError {
 
 impl HttpError {
     pub(super) fn of(error: legacy::Error) -> Self {
-        let is_connect = error.is_connect();
-        let mut cause: Option<&(dyn StdError + 'static)> = Some(&error);
-        while let Some(found) = cause {
-            if let Some(unresolved) = found.downcast_ref::<Unresolved>() {
-                let is_forbidden = matches!(unresolved, Unresolved::Forbidden { .. });
-                return if is_forbidden { Self::Forbidden(error.into()) } else { Self::Unknown(error.into()) };
-            }
-            if found.is::<TooLarge>() {
-                return Self::BodyTooLarge;
-            }
-            if found.is::<rustls::Error>() {
-                return Self::Tls(error.into());
-            }
-            if let Some(found) = found.downcast_ref::<io::Error>() {
-                match found.kind() {
-                    io::ErrorKind::ConnectionRefused => return Self::Refused(error.into()),
-                    io::ErrorKind::TimedOut => return Self::Late,
-                    _ => {}
-                }
-                // What rustls says is inside, and not the source.
-                if found.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                    return Self::Tls(error.into());
-                }
-            }
-            cause = found.source();
-        }
-        if is_connect { Self::Connect(error.into()) } else { Self::Cut(error.into()) }
+        let otherwise = if error.is_connect() { Self::Connect } else { Self::Cut };
+        let kind = kind(&error).unwrap_or(otherwise);
+        kind(error.into())
     }
 
     /// Who has to act.
@@ -128,4 +104,33 @@ impl HttpError {
             Self::Echo => "echo",
         }
     }
+}
+
+/// What kind of failure it is, where a reason behind it says so.
+fn kind(error: &legacy::Error) -> Option<fn(BoxError) -> HttpError> {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(unresolved) = error.downcast_ref::<Unresolved>() {
+            let is_forbidden = matches!(unresolved, Unresolved::Forbidden { .. });
+            return Some(if is_forbidden { HttpError::Forbidden } else { HttpError::Unknown });
+        }
+        if error.is::<TooLarge>() {
+            return Some(|_| HttpError::BodyTooLarge);
+        }
+        if error.is::<rustls::Error>() {
+            return Some(HttpError::Tls);
+        }
+        let io = error.downcast_ref::<io::Error>();
+        match io.map(io::Error::kind) {
+            Some(io::ErrorKind::ConnectionRefused) => return Some(HttpError::Refused),
+            Some(io::ErrorKind::TimedOut) => return Some(|_| HttpError::Late),
+            _ => {}
+        }
+        // An `io::Error` hides what it was made of: its source is the source of that.
+        cause = match io.and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
 }
