@@ -55,10 +55,10 @@ const NAMES: [(&str, &[&str]); 11] = [
             "broker::toolbox::host",
         ],
     ),
-    ("hyper::", &["server"]),
+    ("hyper::", &["server", "broker::http"]),
     ("rmcp::", &["mcp"]),
     ("jsonschema::", &["registry::manifest::schema"]),
-    ("hyper_util::", &["server", "broker::identity::keys::fetch", "otlp::exporter"]),
+    ("hyper_util::", &["server", "broker::http", "broker::identity::keys::fetch", "otlp::exporter"]),
     ("opentelemetry", &["call::trace", "otlp"]),
     // `telemetry` keeps what it logs out of the log.
     ("async_openai", &["broker::llm::upstream", "telemetry"]),
