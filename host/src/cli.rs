@@ -58,10 +58,13 @@ enum Command {
     },
     /// Report every mistake that would keep `serve` from serving, and exit
     Check,
-    /// Show what a module imports, exports, stores and runs
+    /// Show what a module imports, exports, stores and runs; of two versions, what the
+    /// newer one has or asks for that the older one does not
     Inspect {
-        /// The .wasm file
+        /// The .wasm file; the older one of two
         file: PathBuf,
+        /// The newer version
+        newer: Option<PathBuf>,
     },
     /// Compile a module for every machine of this architecture, into the .cwasm
     /// file beside it, so that no start has to
@@ -164,7 +167,7 @@ async fn run(cli: Cli, env: &Env) -> Result<(), CliError> {
             serve(process::configure(&flags, env)?, process::around(flags, env)).await
         }
         Command::Check => check::check(process::configure(&flags, env)?).await,
-        Command::Inspect { file } => inspect(process::configure(&flags, env)?, file).await,
+        Command::Inspect { file, newer } => inspect(process::configure(&flags, env)?, file, newer).await,
         Command::Compile { file } => compile(&file),
         Command::Token(args) => token::print(&process::configure(&flags, env)?, &args),
         Command::Health { live } => {
@@ -194,12 +197,18 @@ async fn serve(config: Config, around: Around) -> Result<(), CliError> {
     Ok(())
 }
 
-async fn inspect(config: Config, file: PathBuf) -> Result<(), CliError> {
+async fn inspect(config: Config, file: PathBuf, newer: Option<PathBuf>) -> Result<(), CliError> {
     let engine = engine::build(INSPECT_INSTANCES).map_err(StartError::Engine)?;
     let artifacts =
         Arc::new(Artifacts::open(&config.cache_dir, process::compiler(&config)).map_err(StartError::Cache)?);
     let inspection = registry::inspect(&engine, &artifacts, &file, &config.database).await?;
-    print::inspection(&file, &inspection);
+    match newer {
+        None => print::inspection(&file, &inspection),
+        Some(newer) => {
+            let since = registry::inspect(&engine, &artifacts, &newer, &config.database).await?;
+            print::differences((&file, &inspection), (&newer, &since));
+        }
+    }
     Ok(())
 }
 

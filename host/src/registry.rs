@@ -3,6 +3,7 @@
 //! not at all. A call keeps the generation that it started with.
 
 pub mod artifact;
+mod asks;
 mod catalogue;
 pub mod compile;
 mod declaration;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
+pub use asks::{Asks, Difference};
 pub use catalogue::{Catalogue, Named, Offer, hash};
 pub use declaration::Declaration;
 pub use inspect::{Inspection, inspect};

@@ -111,6 +111,7 @@ async fn inspect_shows_what_a_module_needs_stores_and_runs() {
     expect(&finished, 0, &[]);
     for line in [
         "sha256 ",
+        "grants = { sql = \"main\", ",
         "innkeeper:backend/sql",
         "wasi:http/incoming-handler",
         "tasks (rows belong to",
@@ -121,6 +122,28 @@ async fn inspect_shows_what_a_module_needs_stores_and_runs() {
     }
     let finished = HostProcess::run(&["inspect", "/nowhere.wasm"], &[]).await;
     expect(&finished, EX_CONFIG, &["cannot read /nowhere.wasm"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inspect_of_two_versions_shows_what_the_newer_one_asks_for() {
+    let both = async |older: &str, newer: &str| {
+        let paths = [older, newer].map(|name| guest(name).display().to_string());
+        let finished = HostProcess::run(&["inspect", &paths[0], &paths[1]], &[]).await;
+        expect(&finished, 0, &[]);
+        let (more, rest) = finished.stdout.split_once("\nelse").expect("two lists");
+        (more.to_owned(), rest.to_owned())
+    };
+    let (more, rest) = both("hello", "todo").await;
+    for line in ["+ import innkeeper:backend/sql\n", "+ statement that writes, task-create\n      INSERT INTO"] {
+        assert!(more.contains(line), "no `{line}` in: {more}");
+    }
+    for line in ["+ statement that reads, task-list\n", "+ table tasks\n      rows belong", "+ tool add_task\n"] {
+        assert!(rest.contains(line) && !more.contains(line), "no `{line}` in: {rest}");
+    }
+    let (more, rest) = both("todo", "hello").await;
+    assert!(more.contains("asks for more: nothing") && rest.contains("- statement that writes, task-create"), "{rest}");
+    let (more, rest) = both("todo", "todo").await;
+    assert!(more.contains("asks for more: nothing") && rest.trim() == ": nothing", "{more} {rest}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

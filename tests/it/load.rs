@@ -77,6 +77,7 @@ async fn a_statement_that_the_gate_refuses_is_named_with_what_is_wrong() {
         let database = TestDatabase::create(database).await;
         let why = refusal(Setup::guest("bad-statement"), &database).await;
         assert!(why.starts_with("module `bad-statement`: statement `sleep` is refused: "), "{why}");
+        assert!(why.contains("; statement `show` is refused: "), "not all at once: {why}");
         assert!(why.contains("pg_sleep"), "{why}");
     }
 }

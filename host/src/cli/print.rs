@@ -4,7 +4,7 @@ use std::fmt::Arguments;
 use std::io::Write;
 use std::path::Path;
 
-use crate::registry::{Declaration, Inspection, Manifest, hash};
+use crate::registry::{Declaration, Difference, Inspection, Manifest, hash};
 
 /// One line of output. A reader that has left (`| head`) is no failure.
 pub(super) fn line(text: Arguments<'_>) {
@@ -26,6 +26,7 @@ pub(super) fn welcome(port: u16, token: &str) {
 pub(super) fn inspection(file: &Path, inspection: &Inspection) {
     line(format_args!("{}", file.display()));
     line(format_args!("sha256 {}", inspection.digest));
+    line(format_args!("grants = {}", inspection.grants));
     section("imports", &inspection.imports);
     section("exports", &inspection.exports);
     match &inspection.declaration {
@@ -34,6 +35,25 @@ pub(super) fn inspection(file: &Path, inspection: &Inspection) {
     }
     if !inspection.manifest.is_empty() {
         offered(&inspection.manifest);
+    }
+}
+
+/// What `inspect` prints of two versions: what the newer one asks for beyond the older
+/// one, then what else is different.
+pub(super) fn differences((older, before): (&Path, &Inspection), (newer, now): (&Path, &Inspection)) {
+    line(format_args!("{} sha256 {}", older.display(), before.digest));
+    line(format_args!("{} sha256 {}", newer.display(), now.digest));
+    line(format_args!("grants = {}", now.grants));
+    let (more, rest): (Vec<Difference>, Vec<Difference>) =
+        now.asks.since(&before.asks).into_iter().partition(Difference::is_more);
+    for (title, list) in [("asks for more", more), ("else", rest)] {
+        line(format_args!("\n{title}{}", if list.is_empty() { ": nothing" } else { "" }));
+        for difference in list {
+            line(format_args!("  {difference}"));
+            if !difference.text.is_empty() {
+                line(format_args!("      {}", difference.text));
+            }
+        }
     }
 }
 

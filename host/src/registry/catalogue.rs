@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::asks::Asks;
 use super::load::{Refused, Why};
 use super::manifest::{Manifest, Tool};
 use crate::bindings::offers::exports::innkeeper::backend::prompts::Prompt;
@@ -22,6 +23,8 @@ pub struct Offer {
     pub guest: Arc<Guest>,
     /// What it offers.
     pub manifest: Arc<Manifest>,
+    /// What it asks for, to compare it with other versions.
+    pub asks: Arc<Asks>,
 }
 
 /// Something by the name that clients use.
@@ -132,7 +135,7 @@ impl Catalogue {
 
     /// All templates of resources, by their addresses.
     pub fn templates(&self) -> impl Iterator<Item = Named<'_, Template>> {
-        self.offers.iter().flat_map(|Offer { guest, manifest }| {
+        self.offers.iter().flat_map(|Offer { guest, manifest, .. }| {
             let templates = manifest.resources.iter().flat_map(|resources| &resources.templates);
             templates.map(move |item| Named { name: &item.uri_template, guest, item })
         })
@@ -147,12 +150,12 @@ impl Catalogue {
     }
 
     fn tool_at<'c>(&'c self, name: &'c str, (module, place): (usize, usize)) -> Option<Named<'c, Tool>> {
-        let Offer { guest, manifest } = self.offers.get(module)?;
+        let Offer { guest, manifest, .. } = self.offers.get(module)?;
         Some(Named { name, guest, item: manifest.tools.as_ref()?.get(place)? })
     }
 
     fn prompt_at<'c>(&'c self, name: &'c str, (module, place): (usize, usize)) -> Option<Named<'c, Prompt>> {
-        let Offer { guest, manifest } = self.offers.get(module)?;
+        let Offer { guest, manifest, .. } = self.offers.get(module)?;
         Some(Named { name, guest, item: manifest.prompts.as_ref()?.get(place)? })
     }
 }

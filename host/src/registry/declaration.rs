@@ -64,23 +64,33 @@ fn vet_migrations(
     Ok(migrations)
 }
 
+/// Every statement that is refused, told at once.
 fn vet_statements(declared: Vec<wit::Statement>, scope: &Scope<'_>) -> Result<Vec<Statement>, String> {
     let mut statements: Vec<Statement> = Vec::with_capacity(declared.len());
-    for wit::Statement { name, text, postgres, sqlite } in declared {
-        if !valid_name(&name) {
-            return Err(format!("statement `{}`: a name is [a-z0-9-], at most 64 characters", printable(&name)));
+    let mut refused = Vec::new();
+    for declared in declared {
+        match vet_statement(declared, scope) {
+            Ok(statement) if statements.iter().any(|other| other.name == statement.name) => {
+                refused.push(format!("statement `{}` is declared twice", statement.name));
+            }
+            Ok(statement) => statements.push(statement),
+            Err(why) => refused.push(why),
         }
-        if statements.iter().any(|other| *other.name == *name) {
-            return Err(format!("statement `{name}` is declared twice"));
-        }
-        let text = match scope.dialect {
-            Dialect::Postgres => postgres.unwrap_or(text),
-            Dialect::Sqlite => sqlite.unwrap_or(text),
-        };
-        let vetted = vet(&text, scope).map_err(|denied| format!("statement `{name}` is refused: {denied}"))?;
-        statements.push(Statement::new(&name, vetted));
     }
-    Ok(statements)
+    if refused.is_empty() { Ok(statements) } else { Err(refused.join("; ")) }
+}
+
+fn vet_statement(declared: wit::Statement, scope: &Scope<'_>) -> Result<Statement, String> {
+    let wit::Statement { name, text, postgres, sqlite } = declared;
+    if !valid_name(&name) {
+        return Err(format!("statement `{}`: a name is [a-z0-9-], at most 64 characters", printable(&name)));
+    }
+    let text = match scope.dialect {
+        Dialect::Postgres => postgres.unwrap_or(text),
+        Dialect::Sqlite => sqlite.unwrap_or(text),
+    };
+    let vetted = vet(&text, scope).map_err(|denied| format!("statement `{name}` is refused: {denied}"))?;
+    Ok(Statement::new(&name, vetted))
 }
 
 fn valid_name(name: &str) -> bool {

@@ -8,8 +8,9 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::artifact::Artifacts;
+use super::asks::Asks;
 use super::declaration::Declaration;
-use super::link::link;
+use super::link::{link, needed};
 use super::load::{Refused, Why, compile, declare};
 use super::manifest::{self, Manifest};
 use super::source::Source;
@@ -29,6 +30,10 @@ pub struct Inspection {
     pub declaration: Option<Declaration>,
     /// What it offers beside HTTP.
     pub manifest: Manifest,
+    /// All of it, to compare it with other versions.
+    pub asks: Asks,
+    /// What to write, so that it can be served: the value of `grants`.
+    pub grants: String,
 }
 
 /// Looks into a component without serving it.
@@ -47,7 +52,7 @@ pub async fn inspect(
     let digest = source.digest.clone();
     let component = compile(engine, artifacts, source).await.map_err(refused)?;
     let ty = component.component_type();
-    let imports = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
+    let imports: Vec<String> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
     let callable =
         |item: &ComponentItem| matches!(item, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_));
     let exports = ty.exports(engine).filter(|(_, item)| callable(&item.ty)).map(|(name, _)| name.to_owned()).collect();
@@ -67,5 +72,7 @@ pub async fn inspect(
         None => Ok(Manifest::default()),
     };
     let manifest = manifest.map_err(|why| refused(Why::Offer(why)))?;
-    Ok(Inspection { digest, imports, exports, declaration, manifest })
+    let asks = Asks::new(imports.iter().cloned(), declaration.as_ref()).and_offers(&manifest);
+    let grants = needed(imports.iter().map(String::as_str)).map_err(|unmet| refused(unmet.into()))?;
+    Ok(Inspection { digest, imports, exports, declaration, manifest, asks, grants })
 }

@@ -74,6 +74,18 @@ pub(super) fn link(engine: &Engine, component: &Component, grants: &Grants) -> R
     linker.instantiate_pre(component).map_err(mismatch)
 }
 
+/// The grants without which these imports are refused, as they are written.
+///
+/// # Errors
+/// An import that the host does not have.
+pub(super) fn needed<'i>(imports: impl Iterator<Item = &'i str>) -> Result<String, Unmet> {
+    let mut missing = Missing::default();
+    for import in imports {
+        missing.check(import, &Grants::default())?;
+    }
+    Ok(if missing.grants.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", missing.grants.join(", ")) })
+}
+
 fn mismatch(error: wasmtime::Error) -> Unmet {
     Unmet::Mismatch(error.into())
 }

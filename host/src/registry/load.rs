@@ -9,6 +9,7 @@ use wasmtime::component::{Component, InstancePre};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::artifact::Artifacts;
+use super::asks::Asks;
 use super::catalogue::Offer;
 use super::compile::NotCompiled;
 use super::declaration::{Declaration, vet_all};
@@ -139,7 +140,11 @@ impl Loader {
         let digest = source.digest.clone();
         let component = compile(&self.engine, &self.artifacts, source).await?;
         let pre = link(&self.engine, &component, &config.grants)?;
-        let sql = match declare(&self.engine, &component, &pre, &self.database, &config.name).await? {
+        let declaration = declare(&self.engine, &component, &pre, &self.database, &config.name).await?;
+        let imports = component.component_type();
+        let imports = imports.imports(&self.engine).map(|(name, _)| name.to_owned());
+        let asks = Asks::new(imports, declaration.as_ref());
+        let sql = match declaration {
             Some(declaration) if config.grants.sql.is_some() => Some(open(config, &self.database, declaration)?),
             Some(declaration) if !declaration.statements.is_empty() => return Err(Why::NoGrant),
             _ => None,
@@ -157,7 +162,8 @@ impl Loader {
         let guest = guest.ok_or(Why::NothingToServe)?;
         let manifest =
             manifest::read(&guest.pre, &guest.exports, &config.name, settings()).await.map_err(Why::Offer)?;
-        Ok(Offer { guest: Arc::new(guest), manifest: Arc::new(manifest) })
+        let asks = Arc::new(asks.and_offers(&manifest));
+        Ok(Offer { guest: Arc::new(guest), manifest: Arc::new(manifest), asks })
     }
 }
 

@@ -6,7 +6,7 @@ use super::live::{Live, Stamp, Version};
 use super::{Cause, Done, NotPublished, Swapper, smoke};
 use crate::broker::sql::{PrepareError, backend};
 use crate::config::ModuleConfig;
-use crate::registry::{Generation, Refused, Source};
+use crate::registry::{Difference, Generation, Offer, Refused, Source};
 
 /// Which modules' files are read.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +77,9 @@ impl Swapper {
         }
         self.parts.foreign.add(backend::schema_name(&config.name));
         let offer = self.parts.loader.load(config, source).await?;
+        if let Some(before) = live.version(&config.name) {
+            tell_of_more(config, &before.offer, &offer);
+        }
         Ok(Read::Fresh(Version { config: config.clone(), offer, since: live.id + 1, upkeep: None }))
     }
 
@@ -124,6 +127,20 @@ impl Swapper {
 fn candidate(live: &Live, modules: &[Version]) -> Result<Arc<Generation>, Refused> {
     let offers = modules.iter().map(|version| (version.config.route.clone(), version.offer.clone()));
     Generation::new(live.id + 1, offers.collect()).map(Arc::new)
+}
+
+/// A version that is allowed more than it used to ask for is told of: its grants were
+/// written with another one in mind.
+fn tell_of_more(config: &ModuleConfig, before: &Offer, now: &Offer) {
+    let more = now.asks.since(&before.asks).into_iter().filter(Difference::is_more);
+    let more: Vec<String> = more.map(|difference| difference.to_string()).collect();
+    if !more.is_empty() {
+        let (module, more) = (&config.name, more.join("; "));
+        tracing::warn!(
+            module.name = module,
+            "the new version of `{module}` asks for more than the one before it, within its grants: {more}"
+        );
+    }
 }
 
 enum Read {
