@@ -267,7 +267,12 @@ async fn an_operator_sees_what_was_sent_and_to_whom() {
     let file = dir.path().join("innkeeper.toml");
     std::fs::write(&file, module).expect("written");
     let config = file.display().to_string();
-    let vars = [("INNKEEPER_CONFIG", config.as_str()), ("API_TOKEN", SECRET), ("RUST_LOG", "debug")];
+    let vars = [
+        ("INNKEEPER_CONFIG", config.as_str()),
+        ("API_TOKEN", SECRET),
+        ("RUST_LOG", "debug"),
+        ("INNKEEPER_ADMIN_LISTEN", "127.0.0.1:0"),
+    ];
     let host = HostProcess::serve(&vars).await;
     let elsewhere = json!({ "scheme": "https", "authority": "elsewhere.example", "target": "/?token=canary-target" });
     let errands = json!([to(&upstream, "/redirect"), to(&upstream, "/echo"), elsewhere]);

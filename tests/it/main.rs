@@ -13,6 +13,7 @@ mod database;
 mod egress;
 mod front;
 mod guests;
+mod hostile;
 mod identity;
 mod isolation;
 mod llm;

@@ -1,6 +1,7 @@
 //! The plugins that come with the host, by every way there is to a tool.
 
 mod chat;
+mod many;
 
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};

@@ -16,6 +16,7 @@ mod echo;
 mod failure;
 mod headers;
 mod policy;
+mod record;
 mod resolve;
 
 use std::pin::pin;
@@ -33,10 +34,11 @@ pub use failure::HttpError;
 use crate::call::Call;
 use crate::call::trace::Span;
 use crate::config::{HttpGrant, ModuleLimits};
-use crate::telemetry;
+use answer::Bounds;
 use body::Counted;
 use client::Client;
 use echo::Echo;
+use record::Record;
 
 /// Requests under way, over all calls of a module. Each is a socket here and at the
 /// other end; one that waits for a place waits for [`CONNECT`].
@@ -128,37 +130,34 @@ impl Servers {
         request: Request<Outbound>,
         patience: Patience,
     ) -> Result<Response<Answer>, HttpError> {
-        let server = self.servers.iter().find(|server| policy::is_asked(&server.grant, request.uri()));
-        let allowed = server.ok_or(HttpError::NotGranted).and_then(|server| {
-            let uri = policy::allow(&server.grant, request.method(), request.uri())?;
-            Ok((server, uri))
-        });
-        let (server, uri) = match allowed {
-            Ok(allowed) => allowed,
-            Err(error) => return Err(self.refused(&call, &request, error)),
-        };
-        let mut span = call.trace.client(|| request.method().as_str().to_owned().into());
-        span.set("http.request.method", request.method().as_str().to_owned());
+        let record = Record { module: Arc::clone(&self.module), call };
+        let (method, target) = (request.method(), request.uri());
+        let server = self.servers.iter().find(|server| policy::is_asked(&server.grant, target));
+        let allowed = server.ok_or(HttpError::NotGranted);
+        let allowed = allowed.and_then(|server| Ok((server, policy::allow(&server.grant, method, target)?)));
+        let (server, uri) = allowed.inspect_err(|error| record.refused(method, target, error))?;
+        let origin = server.grant.origin();
+        let mut span = record.call.trace.client(|| method.as_str().to_owned().into());
+        span.set("http.request.method", method.as_str().to_owned());
         span.set("server.address", server.grant.host.clone());
         span.set("server.port", i64::from(server.grant.port));
-        let sent = self.ask(&call, server, (request, uri), patience, &span).await;
-        let outcome = match &sent {
+        match self.ask(&record, server, (request, uri), patience, &span).await {
             Ok(response) => {
                 span.set("http.response.status_code", i64::from(response.status().as_u16()));
-                "ok"
+                record.answered(&origin);
+                Ok(response)
             }
             Err(error) => {
                 span.fail(error.as_str());
-                error.as_str()
+                record.failed(&origin, &error);
+                Err(error)
             }
-        };
-        self.told(&call, &server.grant, sent.as_ref().err(), outcome);
-        sent
+        }
     }
 
     async fn ask(
         &self,
-        call: &Call,
+        record: &Record,
         server: &Server,
         (request, uri): (Request<Outbound>, Uri),
         patience: Patience,
@@ -169,7 +168,7 @@ impl Servers {
         let place = tokio::time::timeout_at(wait(patience.connect, CONNECT).into(), self.place()).await;
         let place = place.map_err(|_| HttpError::Busy)?;
         let (mut head, body) = request.into_parts();
-        headers::prepare(&mut head.headers, &server.grant, call, span);
+        headers::prepare(&mut head.headers, &server.grant, &record.call, span);
         head.uri = uri;
         let request = Request::from_parts(head, Counted::new(body, self.bytes));
         let until = wait(patience.connect, CONNECT) + patience.first_byte.map_or(WAIT, |time| time.min(WAIT));
@@ -181,42 +180,12 @@ impl Servers {
             return Err(if response.status().is_informational() { HttpError::Protocol } else { HttpError::Echo });
         }
         let idle = patience.between_bytes.map_or(WAIT, |time| time.min(WAIT));
-        Ok(response.map(|body| Answer::new(body, self.bytes, idle, echo, place)))
+        let (record, server) = (record.clone(), server.grant.origin());
+        Ok(response.map(|body| Answer::new(body, Bounds { bytes: self.bytes, idle }, echo, (record, server, place))))
     }
 
     async fn place(&self) -> OwnedSemaphorePermit {
         // Never closed.
         Arc::clone(&self.under_way).acquire_owned().await.expect("an open semaphore")
-    }
-
-    fn refused(&self, call: &Call, request: &Request<Outbound>, error: HttpError) -> HttpError {
-        // Not the path: guests put tokens there.
-        let uri = request.uri();
-        let to = format!("{}://{}", uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |to| to.as_str()));
-        let (module, method) = (&self.module, request.method());
-        tracing::warn!(
-            request.id = &*call.id,
-            module.name = &**module,
-            blame = "guest",
-            "`{module}` may not send {method} to {to:?}: {error}"
-        );
-        metrics::counter!(telemetry::HTTP_REQUESTS, "module" => module.to_string(), "server" => "none", "outcome" => error.as_str())
-            .increment(1);
-        error
-    }
-
-    fn told(&self, call: &Call, grant: &HttpGrant, error: Option<&HttpError>, outcome: &'static str) {
-        let (module, server) = (&self.module, grant.origin());
-        if let Some(error) = error {
-            let why = crate::fault::chain(error);
-            tracing::warn!(
-                request.id = &*call.id,
-                module.name = &**module,
-                blame = error.blame().as_str(),
-                "`{module}` got no answer from {server}: {why}"
-            );
-        }
-        metrics::counter!(telemetry::HTTP_REQUESTS, "module" => module.to_string(), "server" => server, "outcome" => outcome)
-            .increment(1);
     }
 }

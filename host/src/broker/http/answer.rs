@@ -13,6 +13,14 @@ use tokio::time::{Instant, Sleep};
 
 use super::HttpError;
 use super::echo::Echo;
+use super::record::Record;
+
+/// How much of an answer, and how long a silence within it.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) bytes: u64,
+    pub(super) idle: Duration,
+}
 
 /// The body of an answer.
 pub struct Answer {
@@ -22,14 +30,29 @@ pub struct Answer {
     silence: Pin<Box<Sleep>>,
     echo: Echo,
     is_over: bool,
+    record: Record,
+    server: String,
     /// Given back when the answer has been read, or when nobody will.
     _place: OwnedSemaphorePermit,
 }
 
 impl Answer {
-    pub(super) fn new(inner: Incoming, most: u64, idle: Duration, echo: Echo, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(
+        inner: Incoming,
+        bounds: Bounds,
+        echo: Echo,
+        (record, server, place): (Record, String, OwnedSemaphorePermit),
+    ) -> Self {
+        let Bounds { bytes: left, idle } = bounds;
         let silence = Box::pin(tokio::time::sleep(idle));
-        Self { inner, left: most, idle, silence, echo, is_over: false, _place: place }
+        Self { inner, left, idle, silence, echo, is_over: false, record, server, _place: place }
+    }
+
+    /// Nothing comes after it.
+    fn end(&mut self, error: HttpError) -> Option<Result<Frame<Bytes>, HttpError>> {
+        self.is_over = true;
+        self.record.failed(&self.server, &error);
+        Some(Err(error))
     }
 
     fn pass(&mut self, frame: Frame<Bytes>) -> Result<Option<Frame<Bytes>>, HttpError> {
@@ -56,24 +79,17 @@ impl Body for Answer {
                     match self.pass(frame) {
                         Ok(None) => {}
                         Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
-                        Err(error) => {
-                            self.is_over = true;
-                            return Poll::Ready(Some(Err(error)));
-                        }
+                        Err(error) => return Poll::Ready(self.end(error)),
                     }
                 }
-                Poll::Ready(Some(Err(error))) => {
-                    self.is_over = true;
-                    return Poll::Ready(Some(Err(HttpError::Cut(error.into()))));
-                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(self.end(HttpError::Cut(error.into()))),
                 Poll::Ready(None) => {
                     self.is_over = true;
                     let rest = self.echo.rest();
                     return Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest))));
                 }
                 Poll::Pending if self.silence.as_mut().poll(cx).is_ready() => {
-                    self.is_over = true;
-                    return Poll::Ready(Some(Err(HttpError::Late)));
+                    return Poll::Ready(self.end(HttpError::Late));
                 }
                 Poll::Pending => return Poll::Pending,
             }

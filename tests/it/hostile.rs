@@ -1,0 +1,224 @@
+//! Hostile guests of every kind at once, and a polite one beside them: it is served, and
+//! when they are gone, so is everything that they took.
+
+mod raw;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::harness::{HostProcess, guest, http_client, module, report};
+use raw::RAWS;
+
+/// What `misbehave` does by path, and what its callers get: zero for an answer that is
+/// seen to be cut off.
+const MISDEEDS: [(&str, u16); 18] = [
+    ("spin", 504),
+    ("flood-host-calls", 500),
+    ("grow", 500),
+    ("recurse", 500),
+    ("trap", 500),
+    ("exit", 500),
+    ("sleep", 504),
+    ("trap-mid-answer", 0),
+    ("endless", 0),
+    ("gush", 0),
+    ("log-flood", 200),
+    ("headers", 502),
+    ("host-headers", 200),
+    ("wrong-length", 502),
+    ("no-content-with-body", 502),
+    ("status-199", 502),
+    ("status-600", 502),
+    ("egress", 200),
+];
+/// Calls of each kind that are under way at once.
+const AT_ONCE: usize = 3;
+const ROUNDS: usize = 4;
+/// What a host may take beyond what it had: pages of instances that it keeps warm.
+const MORE_KIB: u64 = 96 << 10;
+
+/// Asks the polite guest, over and over: answers that were not right, and how long each
+/// took.
+async fn be_polite(host: String, stop: Arc<AtomicBool>) -> (usize, Vec<Duration>) {
+    let client = http_client();
+    let (mut wrong, mut took) = (0, Vec::new());
+    while !stop.load(Ordering::Relaxed) {
+        let begin = Instant::now();
+        let answer = client.get(format!("{host}/polite")).timeout(Duration::from_secs(5)).send().await;
+        wrong += usize::from(!answer.is_ok_and(|answer| answer.status() == 200));
+        took.push(begin.elapsed());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    took.sort();
+    (wrong, took)
+}
+
+async fn polite_for(host: &HostProcess, time: Duration) -> (usize, Vec<Duration>) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asking = tokio::spawn(be_polite(host.url(""), Arc::clone(&stop)));
+    tokio::time::sleep(time).await;
+    stop.store(true, Ordering::Relaxed);
+    asking.await.expect("no panic")
+}
+
+fn p99(took: &[Duration]) -> Duration {
+    took[took.len() * 99 / 100]
+}
+
+/// Kilobytes in memory and open files of a process.
+fn held(pid: u32) -> (u64, usize) {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is running");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+    let kib = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    (kib, std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it is running").count())
+}
+
+async fn attack(client: &reqwest::Client, url: String, expected: u16) -> Result<(), String> {
+    let answer = client.get(&url).timeout(Duration::from_secs(20)).send().await;
+    let answer = answer.map_err(|error| format!("{url}: {error}"))?;
+    let status = answer.status().as_u16();
+    let is_whole = answer.bytes().await.is_ok();
+    let is_right = if expected == 0 { status == 200 && !is_whole } else { status == expected && is_whole };
+    if is_right { Ok(()) } else { Err(format!("{url}: {status}, whole: {is_whole}, and not {expected}")) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_polite_guest_is_served_beside_every_kind_of_hostile_one() {
+    let shelf = tempfile::tempdir().expect("a directory");
+    let limits = "limits = { cpu = \"100ms\", wall = \"1s\", memory = \"8MiB\", host_calls = 1000 }\nsmoke = \"off\"";
+    let misbehave = module("misbehave", "misbehave", limits).replace("\"/misbehave\"", "\"/\"");
+    let mut file = module("polite", "hello", "") + &misbehave;
+    for raw in RAWS {
+        let path = shelf.path().join(format!("{}.wasm", raw.name));
+        std::fs::write(&path, raw.component()).expect("written");
+        let (name, path) = (raw.name, path.display());
+        file += &format!("[[module]]\nname = \"raw-{name}\"\nsource = \"{path}\"\nroute = \"/raw/{name}\"\n{limits}\n");
+    }
+    let config = shelf.path().join("innkeeper.toml");
+    std::fs::write(&config, file).expect("written");
+    let config = config.display().to_string();
+    let host = HostProcess::serve(&[
+        ("INNKEEPER_CONFIG", config.as_str()),
+        ("INNKEEPER_ADMIN_LISTEN", "127.0.0.1:0"),
+        ("INNKEEPER_WATCH", "0"),
+    ])
+    .await;
+    let attacks: Vec<(String, u16)> = RAWS
+        .iter()
+        .map(|raw| (host.url(&format!("/raw/{}", raw.name)), raw.status))
+        .chain(MISDEEDS.map(|(path, status)| (host.url(&format!("/{path}")), status)))
+        .collect();
+    let client = http_client();
+    // Once before anything is measured: what is loaded at the first call is loaded then.
+    for (url, expected) in &attacks {
+        attack(&client, url.clone(), *expected).await.unwrap_or_else(|why| panic!("{why}"));
+    }
+    let (wrong, quiet) = polite_for(&host, Duration::from_secs(2)).await;
+    assert_eq!(wrong, 0);
+    let before = held(host.pid());
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let polite = tokio::spawn(be_polite(host.url(""), Arc::clone(&stop)));
+    let mut most = before.0;
+    for _ in 0..ROUNDS {
+        let under_way: Vec<_> = attacks
+            .iter()
+            .flat_map(|one| std::iter::repeat_n(one.clone(), AT_ONCE))
+            .map(|(url, expected)| {
+                let client = client.clone();
+                tokio::spawn(async move { attack(&client, url, expected).await })
+            })
+            .collect();
+        for one in under_way {
+            one.await.expect("no panic").unwrap_or_else(|why| panic!("{why}"));
+            most = most.max(held(host.pid()).0);
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let (wrong, busy) = polite.await.expect("no panic");
+    assert_eq!(wrong, 0, "of {} polite requests", busy.len());
+
+    drop(client);
+    let modules = host.admin("/modules").await;
+    let modules: serde_json::Value = serde_json::from_str(&modules).expect("JSON");
+    for module in modules["modules"].as_array().expect("modules") {
+        assert_eq!(module["running"], 0, "{module}");
+    }
+    // Idle connections end after five seconds.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    let after = held(host.pid());
+    report(&format!(
+        "hostile: {} calls of {} kinds; {} polite ones beside them, {wrong} wrong, p99 {:?} (alone {:?}); \
+         {} KiB in memory before, {most} at most, {} after; open files {} and {}",
+        attacks.len() * AT_ONCE * ROUNDS,
+        attacks.len(),
+        busy.len(),
+        p99(&busy),
+        p99(&quiet),
+        before.0,
+        after.0,
+        before.1,
+        after.1,
+    ));
+    assert!(most < before.0 + MORE_KIB, "{} KiB, then {most}", before.0);
+    assert!(after.1 <= before.1 + 2, "{} open files, then {}", before.1, after.1);
+    let log = host.stop().await;
+    assert!(!log.stderr.contains("panicked"), "a panic of the host: {}", log.stderr);
+    assert!(log.status.success());
+}
+
+/// What is no guest at all is refused before it is one, in bounded time.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_a_guest_is_refused_when_it_is_loaded() {
+    let nested = |depth: usize| "(component ".repeat(depth) + &")".repeat(depth);
+    let exports = |count: usize| {
+        let all: String = (0..count).map(|n| format!("(export \"f{n}\" (func $f))")).collect();
+        format!("(component (core module (func $f) {all}))")
+    };
+    let whole = std::fs::read(guest("hello")).expect("built");
+    let mut cases: Vec<(&str, Vec<u8>)> = vec![
+        ("nested", wat::parse_str(nested(90)).expect("text")),
+        ("exports", wat::parse_str(exports(99_000)).expect("text")),
+        (
+            "a huge memory",
+            wat::parse_str("(component (core module $m (memory 65536)) (core instance (instantiate $m)))")
+                .expect("text"),
+        ),
+        (
+            "a huge table",
+            wat::parse_str("(component (core module $m (table 10000000 funcref)) (core instance (instantiate $m)))")
+                .expect("text"),
+        ),
+        ("64-bit memory", wat::parse_str("(component (core module (memory i64 1)))").expect("text")),
+        ("threads", wat::parse_str("(component (core module (memory 1 1 shared)))").expect("text")),
+        ("half a file", whole[..whole.len() / 2].to_vec()),
+        ("a byte too many", [&whole[..], &[0xff]].concat()),
+        ("fifty megabytes of nothing", [b"\0asm\x0d\0\x01\0".to_vec(), vec![0; 50 << 20]].concat()),
+    ];
+    // One byte in the middle of everything.
+    for at in (8..whole.len()).step_by(whole.len() / 12) {
+        let mut wasm = whole.clone();
+        wasm[at] ^= 0xff;
+        cases.push(("a flipped byte", wasm));
+    }
+    let shelf = tempfile::tempdir().expect("a directory");
+    let path = shelf.path().join("guest.wasm");
+    let (mut refused, all) = (0, cases.len());
+    for (what, wasm) in cases {
+        std::fs::write(&path, wasm).expect("written");
+        let begin = Instant::now();
+        let finished = HostProcess::run(&["check"], &[("INNKEEPER_MODULE", &path.display().to_string())]).await;
+        let code = finished.status.code();
+        assert!(begin.elapsed() < Duration::from_secs(30), "{what} took {:?}", begin.elapsed());
+        assert!(!finished.stderr.contains("panicked"), "{what}: {}", finished.stderr);
+        // A byte of a name or of a number may be another one, and mean as much.
+        assert!(
+            code == Some(78) || (what == "a flipped byte" && code == Some(0)),
+            "{what}: {code:?} {}",
+            finished.stderr
+        );
+        refused += usize::from(code == Some(78));
+    }
+    report(&format!("hostile: {refused} of {all} malformed components refused"));
+}
