@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 pub use listeners::Listeners;
 
 use crate::broker::identity::{Foreign, Identity};
+use crate::broker::keyvalue;
 use crate::broker::llm::Llm;
 use crate::broker::sql::backend;
 use crate::call::notice::Changes;
@@ -127,7 +128,8 @@ impl App {
         };
         let llm = Arc::new(Llm::new(&config.llm, &config.database.kind, &tasks)?);
         let identity = Arc::new(Identity::new(&config, foreign.clone(), &tasks).map_err(StartError::Identity)?);
-        let brokers = Some(Brokers { identity: Arc::clone(&identity), llm: Arc::clone(&llm) });
+        let keyvalue = Arc::new(keyvalue::Store::new(&config.database.kind).map_err(StartError::Identity)?);
+        let brokers = Some(Brokers { identity: Arc::clone(&identity), llm: Arc::clone(&llm), keyvalue });
         let swapper = Arc::new(Swapper::new(swap::Parts {
             loader: Loader { engine, artifacts, database: config.database.clone(), brokers },
             config: config.clone(),

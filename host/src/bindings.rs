@@ -15,6 +15,7 @@ pub mod imports {
                 import innkeeper:backend/notify@0.1.0;
                 import innkeeper:backend/llm@0.1.0;
                 import innkeeper:backend/toolbox@0.1.0;
+                import wasi:keyvalue/store@0.2.0-draft2;
             }
         ",
         imports: {
@@ -26,10 +27,15 @@ pub mod imports {
             "innkeeper:backend/llm": async | trappable,
             // Waits for another guest.
             "innkeeper:backend/toolbox": async | trappable,
+            // Waits for a database.
+            "wasi:keyvalue/store": async | trappable,
             default: trappable,
         },
         // What one guest answers, another one reads.
-        with: { "innkeeper:backend/types": crate::bindings::offers::innkeeper::backend::types },
+        with: {
+            "innkeeper:backend/types": crate::bindings::offers::innkeeper::backend::types,
+            "wasi:keyvalue/store.bucket": crate::broker::keyvalue::Bucket,
+        },
     });
 }
 

@@ -3,6 +3,7 @@
 
 pub mod http;
 pub mod identity;
+pub mod keyvalue;
 pub mod llm;
 pub mod notify;
 pub mod sql;

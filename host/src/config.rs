@@ -210,6 +210,8 @@ pub struct Grants {
     pub llm: Option<Vec<String>>,
     /// Tools of other modules. None of them in the list: it is served, and has none.
     pub toolbox: Option<Vec<ToolGrant>>,
+    /// Keys and values of its own, by `wasi:keyvalue`.
+    pub keyvalue: bool,
     /// Servers that it may ask by HTTP.
     pub http: Vec<HttpGrant>,
 }

@@ -27,7 +27,7 @@ pub use exports::Exports;
 pub use trial::Trial;
 
 use crate::broker::http::Servers;
-use crate::broker::{identity::Identity, llm, sql};
+use crate::broker::{identity::Identity, keyvalue, llm, sql};
 use crate::call::Call;
 use crate::config::{ModuleLimits, ToolGrant};
 use crate::engine::TICK;
@@ -61,6 +61,8 @@ pub struct Profile {
     pub identity: Option<Arc<Identity>>,
     /// Tools of other modules, when granted.
     pub toolbox: Option<Vec<ToolGrant>>,
+    /// Keys and values, when granted.
+    pub keyvalue: Option<Arc<keyvalue::Store>>,
     /// Servers that it may ask; there may be none.
     pub http: Arc<Servers>,
     /// Requests that it served.
@@ -76,18 +78,8 @@ impl Profile {
         let served = metrics::counter!(telemetry::REQUESTS, "module" => name.to_owned(), "blame" => "none");
         let latency = metrics::histogram!(telemetry::LATENCY, "module" => name.to_owned());
         let http = Arc::new(Servers::none(name, &limits));
-        Self {
-            name: name.into(),
-            limits,
-            settings,
-            sql,
-            llm: None,
-            toolbox: None,
-            identity: None,
-            http,
-            served,
-            latency,
-        }
+        let (llm, toolbox, identity, keyvalue) = (None, None, None, None);
+        Self { name: name.into(), limits, settings, sql, llm, toolbox, identity, keyvalue, http, served, latency }
     }
 }
 

@@ -23,7 +23,7 @@ const MISDEEDS: [(&str, u16); 18] = [
     ("trap-mid-answer", 0),
     ("endless", 0),
     ("gush", 0),
-    ("log-flood", 200),
+    ("log-flood", 504),
     ("headers", 502),
     ("host-headers", 200),
     ("wrong-length", 502),

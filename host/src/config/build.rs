@@ -114,7 +114,8 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 89] = [
+const KEYS: [&str; 90] = [
+    "keyvalue",
     "http",
     "methods",
     "header",
@@ -317,6 +318,7 @@ fn default_module(source: &str) -> ModuleConfig {
             accounts: AccountsGrant::Granted,
             llm: Some(vec![llm::DEFAULT_ALIAS.to_owned()]),
             toolbox: Some(vec![ToolGrant::All]),
+            keyvalue: true,
             http: Vec::new(),
         },
         limits: ModuleLimits::default(),
@@ -368,7 +370,7 @@ fn build_module(index: usize, raw: RawModule, env: &Env, problems: &mut Problems
 }
 
 fn build_grants(key: &str, raw: RawGrants, env: &Env, problems: &mut Problems) -> Grants {
-    let RawGrants { sql, accounts, llm, toolbox, http } = raw;
+    let RawGrants { sql, accounts, llm, toolbox, keyvalue, http } = raw;
     let http = egress::build(&format!("{key}.http"), http.unwrap_or_default(), env, problems);
     let toolbox = toolbox.map(|named| toolbox::build(&format!("{key}.toolbox"), &named, problems));
     let accounts = match accounts {
@@ -377,14 +379,14 @@ fn build_grants(key: &str, raw: RawGrants, env: &Env, problems: &mut Problems) -
         Some(true) => AccountsGrant::Granted,
     };
     let (database, free) = match sql {
-        None => return Grants { accounts, sql: None, llm, toolbox, http },
+        None => return Grants { accounts, sql: None, llm, toolbox, keyvalue, http },
         Some(RawSqlGrant::Declared(database)) => (database, false),
         Some(RawSqlGrant::Named(RawNamedSql { database, free })) => (database, free),
     };
     if database != "main" {
         problems.push(format!("{key}.sql"), "no such database", "write sql = \"main\": there is one database");
     }
-    Grants { sql: Some(SqlGrant { free }), accounts, llm, toolbox, http }
+    Grants { sql: Some(SqlGrant { free }), accounts, llm, toolbox, keyvalue, http }
 }
 
 fn build_limits(key: &str, raw: RawLimits, problems: &mut Problems) -> ModuleLimits {

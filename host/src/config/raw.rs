@@ -101,6 +101,8 @@ pub(super) struct RawGrants {
     pub(super) accounts: Option<bool>,
     pub(super) llm: Option<Vec<String>>,
     pub(super) toolbox: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) keyvalue: bool,
     pub(super) http: Option<Vec<RawHttpGrant>>,
 }
 

@@ -60,6 +60,7 @@ pub async fn inspect(
         sql: Some(SqlGrant { free: true }),
         accounts: AccountsGrant::Granted,
         llm: Some(Vec::new()),
+        keyvalue: true,
         http: Vec::new(),
         toolbox: Some(Vec::new()),
     };

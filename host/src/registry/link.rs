@@ -8,7 +8,7 @@ use wasmtime_wasi::cli::WasiCliView;
 use wasmtime_wasi::p2::bindings::{cli, random};
 use wasmtime_wasi_config::WasiConfig;
 
-use crate::broker::{identity, llm, notify, sql, toolbox};
+use crate::broker::{identity, keyvalue, llm, notify, sql, toolbox};
 use crate::config::{AccountsGrant, Grants, SqlGrant};
 use crate::instance::State;
 
@@ -118,6 +118,8 @@ impl Missing {
             "innkeeper:backend/llm" => self.add(import, "llm = [\"default\"]"),
             "innkeeper:backend/toolbox" if grants.toolbox.is_some() => {}
             "innkeeper:backend/toolbox" => self.add(import, "toolbox = [\"*\"]"),
+            "wasi:keyvalue/store" if grants.keyvalue => {}
+            "wasi:keyvalue/store" => self.add(import, "keyvalue = true"),
             // Types alone: nothing to call.
             "innkeeper:backend/schema" | "innkeeper:backend/types" => {}
             _ if is_hollow(interface) || GIVEN.iter().any(|prefix| interface.starts_with(prefix)) => {}
@@ -169,6 +171,9 @@ fn give(linker: &mut Linker<State>, grants: &Grants) -> wasmtime::Result<()> {
     }
     if grants.llm.is_some() {
         llm::host::link(linker)?;
+    }
+    if grants.keyvalue {
+        keyvalue::host::link(linker)?;
     }
     if grants.toolbox.is_some() {
         toolbox::host::link(linker)?;

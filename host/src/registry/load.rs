@@ -19,6 +19,7 @@ use super::source::Source;
 use crate::bindings::schema::SchemaExportsPre;
 use crate::broker::http::Servers;
 use crate::broker::identity::Identity;
+use crate::broker::keyvalue;
 use crate::broker::llm::{self, Llm};
 use crate::broker::sql;
 use crate::broker::sql::backend::{self, Caps};
@@ -113,6 +114,8 @@ pub struct Brokers {
     pub identity: Arc<Identity>,
     /// Language models, where there are any.
     pub llm: Arc<Llm>,
+    /// Keys and values.
+    pub keyvalue: Arc<keyvalue::Store>,
 }
 
 /// Loads modules.
@@ -153,9 +156,10 @@ impl Loader {
         let mut profile = Profile::new(&config.name, config.limits.clone(), settings(), sql.map(Arc::new));
         profile.toolbox.clone_from(&config.grants.toolbox);
         profile.http = Arc::new(Servers::new(&config.name, &config.grants.http, &config.limits).map_err(Why::Http)?);
-        if let Some(Brokers { identity, llm }) = &self.brokers {
+        if let Some(Brokers { identity, llm, keyvalue }) = &self.brokers {
             let granted = config.grants.accounts == AccountsGrant::Granted;
             profile.identity = granted.then(|| Arc::clone(identity));
+            profile.keyvalue = config.grants.keyvalue.then(|| Arc::clone(keyvalue));
             profile.llm = config.grants.llm.as_ref().map(|aliases| llm::Access::new(llm, &config.name, aliases));
         }
         let guest = Guest::new(profile, pre, digest).map_err(|error| Why::Exports(error.into()))?;
