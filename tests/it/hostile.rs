@@ -26,7 +26,7 @@ const MISDEEDS: [(&str, u16); 18] = [
     ("log-flood", 504),
     ("headers", 502),
     ("host-headers", 200),
-    ("wrong-length", 502),
+    ("wrong-length", 500),
     ("no-content-with-body", 502),
     ("status-199", 502),
     ("status-600", 502),
@@ -45,7 +45,7 @@ async fn be_polite(host: String, stop: Arc<AtomicBool>) -> (usize, Vec<Duration>
     let (mut wrong, mut took) = (0, Vec::new());
     while !stop.load(Ordering::Relaxed) {
         let begin = Instant::now();
-        let answer = client.get(format!("{host}/polite")).timeout(Duration::from_secs(5)).send().await;
+        let answer = client.get(format!("{host}/")).timeout(Duration::from_secs(5)).send().await;
         wrong += usize::from(!answer.is_ok_and(|answer| answer.status() == 200));
         took.push(begin.elapsed());
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -87,8 +87,8 @@ async fn attack(client: &reqwest::Client, url: String, expected: u16) -> Result<
 async fn a_polite_guest_is_served_beside_every_kind_of_hostile_one() {
     let shelf = tempfile::tempdir().expect("a directory");
     let limits = "limits = { cpu = \"100ms\", wall = \"1s\", memory = \"8MiB\", host_calls = 1000 }\nsmoke = \"off\"";
-    let misbehave = module("misbehave", "misbehave", limits).replace("\"/misbehave\"", "\"/\"");
-    let mut file = module("polite", "hello", "") + &misbehave;
+    let polite = module("polite", "hello", "").replace("\"/polite\"", "\"/\"");
+    let mut file = polite + &module("misbehave", "misbehave", limits);
     for raw in RAWS {
         let path = shelf.path().join(format!("{}.wasm", raw.name));
         std::fs::write(&path, raw.component()).expect("written");
@@ -107,7 +107,7 @@ async fn a_polite_guest_is_served_beside_every_kind_of_hostile_one() {
     let attacks: Vec<(String, u16)> = RAWS
         .iter()
         .map(|raw| (host.url(&format!("/raw/{}", raw.name)), raw.status))
-        .chain(MISDEEDS.map(|(path, status)| (host.url(&format!("/{path}")), status)))
+        .chain(MISDEEDS.map(|(path, status)| (host.url(&format!("/misbehave/{path}")), status)))
         .collect();
     let client = http_client();
     // Once before anything is measured: what is loaded at the first call is loaded then.

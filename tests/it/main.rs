@@ -16,6 +16,7 @@ mod guests;
 mod hostile;
 mod identity;
 mod isolation;
+mod keyvalue;
 mod llm;
 mod load;
 mod logs;

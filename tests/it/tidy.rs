@@ -49,6 +49,7 @@ const NAMES: [(&str, &[&str]); 11] = [
             "dispatch",
             "registry",
             "broker::identity::host",
+            "broker::keyvalue::host",
             "broker::llm::host",
             "broker::notify::host",
             "broker::sql::host",
@@ -67,7 +68,14 @@ const NAMES: [(&str, &[&str]); 11] = [
     // is in one place.
     (
         "sqlx::",
-        &["broker::sql::backend", "broker::sql::pool", "broker::identity::tables", "broker::llm::ledger", "database"],
+        &[
+            "broker::sql::backend",
+            "broker::sql::pool",
+            "broker::identity::tables",
+            "broker::keyvalue",
+            "broker::llm::ledger",
+            "database",
+        ],
     ),
     ("std::env", &["config", "cli", "main"]),
     ("ExitCode", &["cli", "main"]),
