@@ -32,10 +32,7 @@ pub mod imports {
             default: trappable,
         },
         // What one guest answers, another one reads.
-        with: {
-            "innkeeper:backend/types": crate::bindings::offers::innkeeper::backend::types,
-            "wasi:keyvalue/store.bucket": crate::broker::keyvalue::Bucket,
-        },
+        with: { "innkeeper:backend/types": crate::bindings::offers::innkeeper::backend::types },
     });
 }
 

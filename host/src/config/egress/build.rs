@@ -159,7 +159,7 @@ fn check_reach(key: &str, grant: &HttpGrant, problems: &mut Problems) {
         |suffix: &&str| grant.host.strip_suffix(*suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     let reach = match grant.address() {
         Some(address) => Reach::of(address),
-        None if PRIVATE_NAMES.iter().any(|name| is_private_name(name)) => Reach::Private,
+        None if PRIVATE_NAMES.iter().any(is_private_name) => Reach::Private,
         None => Reach::Public,
     };
     let is_own = |address: IpAddr| address.is_loopback();
