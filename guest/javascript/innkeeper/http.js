@@ -43,11 +43,20 @@ function receive(request) {
   const headers = request.headers().entries().map(([name, bytes]) => [name.toLowerCase(), decoder.decode(bytes)]);
   return {
     method,
-    path: decodeURIComponent(path),
+    path: decoded(path),
     query: new URLSearchParams(query.join('?')),
     headers: Object.fromEntries(headers),
     body: read(request.consume()),
   };
+}
+
+function decoded(path) {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    // What is no escape stands for itself.
+    return path;
+  }
 }
 
 function read(incoming) {

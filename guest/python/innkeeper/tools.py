@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from . import caller
-from .errors import Broken, Busy
+from .errors import Busy
 
 try:
     from componentize_py_types import Err
