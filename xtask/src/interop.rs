@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// Run only what speaks the Model Context Protocol
     #[arg(long)]
     mcp: bool,
-    /// Run only the guests in Python and JavaScript
+    /// Run only the guests in Python and JavaScript, and what `innkeeper new` makes
     #[arg(long, conflicts_with = "mcp")]
     guests: bool,
 }
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut tests = workspace::cargo();
     tests.args(["test", "--package", "innkeeper-tests", "--test", "interop", "--no-fail-fast"]);
     if args.guests {
-        tests.args(["--", "guests::"]);
+        tests.args(["--", "guests::", "projects::"]);
     }
     test::environment(&mut tests, Some(&cluster.url("postgres")));
     process::run(tests.env("INNKEEPER_TEST_INTEROP", &installed))?;

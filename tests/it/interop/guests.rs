@@ -166,6 +166,7 @@ fn scenario() -> Vec<(Method, &'static str, Option<&'static str>)> {
         (M::PUT, all, Some("{}")),
         (M::GET, "/api/ada/tasks/1/complete", None),
         (M::GET, "/nowhere", None),
+        (M::GET, "/api/ada/tasks/%zz", None),
     ];
     let long: &'static str = Box::leak(format!(r#"{{"title":"{}"}}"#, "é".repeat(201)).into_boxed_str());
     steps.push((M::POST, all, Some(long)));
