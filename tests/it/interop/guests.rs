@@ -261,6 +261,17 @@ async fn one_language_takes_the_place_of_another_on_the_same_data() {
     }
 }
 
+/// A component of Python is fourteen core modules, where others are three or four.
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_calls_run_at_once_as_of_any_other_guest() {
+    let host = Setup::module(&made("python/tasks")).start().await;
+    // All places that the test host has.
+    let calls = (0..64).map(|_| answer(host.get("/api/ada/tasks").by("ada")));
+    for (status, told) in futures_util::future::join_all(calls).await {
+        assert_eq!((status, &told), (200, &json!([])));
+    }
+}
+
 /// Within the limits that every module has, on a cache that has nothing of it yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interpreter_fits_into_the_default_limits() {
