@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
 
-use crate::harness::{HostProcess, binary, cache_dir};
+use crate::harness::{HostProcess, binary, cache_dir, http_client};
 use crate::swap::editions::edition;
 
 /// A build, two looks at its file, and a compilation of the slow kind.
@@ -69,7 +69,7 @@ impl Project {
     async fn until_it_answers(&self, answer: &str) {
         let until = Instant::now() + SOON;
         loop {
-            let told = match reqwest::get(self.url()).await {
+            let told = match http_client().get(self.url()).send().await {
                 Ok(told) => told.text().await.unwrap_or_default(),
                 Err(error) => error.to_string(),
             };
