@@ -32,6 +32,10 @@ COPY --from=manifests /manifests/host/ ./
 COPY deploy/image/list-crates.sh deploy/image/host.sh deploy/image/
 RUN deploy/image/list-crates.sh . "$(uname -m)-unknown-linux-gnu" innkeeper && deploy/image/host.sh
 COPY wit wit
+# What `innkeeper new` gives to a project.
+COPY guest/sdk guest/sdk
+COPY guest/python/innkeeper guest/python/innkeeper
+COPY guest/javascript/innkeeper guest/javascript/innkeeper
 COPY host host
 # By their dates the real sources may be older than the empty ones.
 RUN find host -name '*.rs' -exec touch {} + && deploy/image/host.sh

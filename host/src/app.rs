@@ -1,5 +1,6 @@
 //! The composition root: from a configuration to a host that serves.
 
+mod call;
 mod listeners;
 mod stdio;
 mod upkeep;
@@ -14,6 +15,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use call::Wanted;
 pub use listeners::Listeners;
 
 use crate::broker::identity::{Foreign, Identity};
@@ -65,6 +67,9 @@ pub enum StartError {
     /// A client of this process alone cannot be served.
     #[error("cannot speak on standard input and output: {0}")]
     Stdio(String),
+    /// Nobody can be called for.
+    #[error("cannot call: {0}")]
+    Call(String),
     /// Models cannot be asked as configured.
     #[error(transparent)]
     Llm(#[from] crate::broker::llm::SetupError),

@@ -1,7 +1,11 @@
 //! The command line, and the only place with exit codes.
 
+mod call;
+mod caller;
 mod check;
+mod dev;
 mod health;
+mod new;
 mod print;
 mod process;
 mod signal;
@@ -14,7 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use secrecy::ExposeSecret;
 
 use crate::app::{App, Around, Listeners, StartError};
 use crate::config::{Config, Env, Flags, Problems};
@@ -87,6 +90,13 @@ enum Command {
         #[arg(long = "as", value_name = "USER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         user: Option<String>,
     },
+    /// Make a project for a new guest
+    New(new::Args),
+    /// Build a project, serve it with INNKEEPER_DEV=1, and build it again whenever one of
+    /// its files changes
+    Dev(dev::Args),
+    /// Call one tool of a module, and print what it answers as JSON
+    Call(call::Args),
     /// Compile a component from standard input to standard output. What the host starts
     /// of itself for each; see `registry::compile`
     #[command(name = COMMAND, hide = true)]
@@ -112,6 +122,8 @@ enum CliError {
     #[error("{0}")]
     Unavailable(String),
     #[error("{0}")]
+    Called(call::Failure),
+    #[error("{0}")]
     Other(String),
 }
 
@@ -120,7 +132,8 @@ impl CliError {
         match self {
             Self::Config(_) | Self::Module(_) | Self::Start(StartError::Identity(_) | StartError::Llm(_)) => EX_CONFIG,
             Self::Start(StartError::Modules(_) | StartError::Cache(_)) => EX_CONFIG,
-            Self::Start(StartError::Stdio(_)) => EX_CONFIG,
+            Self::Start(StartError::Stdio(_) | StartError::Call(_)) => EX_CONFIG,
+            Self::Called(failure) => failure.exit_code(),
             Self::Unavailable(_) => EX_UNAVAILABLE,
             Self::Start(
                 StartError::Bind { .. } | StartError::Engine(_) | StartError::Otlp(_) | StartError::Random(_),
@@ -137,7 +150,8 @@ pub fn main() -> ExitCode {
         return process::compile(memory, cpu);
     }
     let env = Env::process();
-    telemetry::init(Format::choose(env.get("INNKEEPER_LOG_FORMAT")), env.get("RUST_LOG"));
+    let quiet = matches!(cli.command, Command::Call(_)).then_some(call::LOG);
+    telemetry::init(Format::choose(env.get("INNKEEPER_LOG_FORMAT")), env.get("RUST_LOG").or(quiet));
     let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
             let result = runtime.block_on(run(cli, &env));
@@ -175,6 +189,11 @@ async fn run(cli: Cli, env: &Env) -> Result<(), CliError> {
             health::ask(&process::configure(&flags, env)?, path).await
         }
         Command::Mcp { user } => stdio(process::configure(&flags, env)?, user, env, process::around(flags, env)).await,
+        Command::Call(args) => {
+            call::call(process::configure(&flags, env)?, args, env, process::around(flags, env)).await
+        }
+        Command::New(args) => new::make(&args),
+        Command::Dev(args) => dev::dev(args, flags, env).await,
         // `main` has seen to it, before there were threads.
         Command::CompileComponent { .. } => Ok(()),
     }
@@ -220,13 +239,6 @@ fn compile(file: &Path) -> Result<(), CliError> {
 }
 
 async fn stdio(config: Config, user: Option<String>, env: &Env, around: Around) -> Result<(), CliError> {
-    let token = match user {
-        Some(user) if config.dev => Some(token::of(&config, &user, DEV_TOKEN_TIME)?),
-        Some(_) => {
-            let why = "`--as` is for development; set INNKEEPER_DEV=1, or INNKEEPER_TOKEN to a token of the user's";
-            return Err(CliError::Other(why.to_owned()));
-        }
-        None => env.secret("INNKEEPER_TOKEN", &mut Problems::default()).map(|token| token.expose_secret().to_owned()),
-    };
+    let token = caller::token(&config, user.as_deref(), env)?;
     App::new(config, around)?.stdio(token, signal::stop()).await.map_err(CliError::from)
 }

@@ -17,6 +17,7 @@ pub mod limits;
 pub mod llm;
 pub mod otlp;
 pub mod problems;
+mod project;
 mod raw;
 mod reload;
 pub mod swap;
@@ -33,6 +34,7 @@ use http::HeaderValue;
 use secrecy::SecretString;
 use url::Url;
 
+pub use build::valid_name;
 pub use compile::Compile;
 pub use egress::HttpGrant;
 pub use env::Env;
@@ -40,6 +42,7 @@ pub use limits::ModuleLimits;
 pub use llm::{Dialect, Llm, LlmBudget, LlmBudgets, LlmModel, LlmTimeouts, Quirks};
 pub use otlp::Otlp;
 pub use problems::{Problem, Problems};
+pub use project::Project;
 pub use swap::Swap;
 pub use toolbox::ToolGrant;
 
@@ -89,6 +92,8 @@ pub struct Config {
     pub compile: Compile,
     /// How modules are swapped while the host serves.
     pub swap: Swap,
+    /// How the modules are built, for whoever writes them.
+    pub project: Project,
     /// The modules, in the order of the file.
     pub modules: Vec<ModuleConfig>,
 }

@@ -1,6 +1,10 @@
 //! The command line, by the real binary: exit codes, and sentences that say
 //! what to do.
 
+mod call;
+mod dev;
+mod new;
+
 use std::os::unix::fs::PermissionsExt;
 
 use crate::harness::{As, Database, Finished, HostProcess, Setup, TestDatabase, binary, guest};

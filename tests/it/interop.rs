@@ -1,6 +1,8 @@
 //! What others wrote, beside Innkeeper. Here: credentials of the real Better Auth,
 //! at which users sign up and in, and what their browsers and apps would send. In
-//! `interop/chat.rs`: a model's server, and ChatKit's own types.
+//! `interop/chat.rs`: a model's server, and ChatKit's own types. In
+//! `interop/guests.rs`: components that the tools of Python and JavaScript made; in
+//! `interop/projects.rs`: those of projects that `innkeeper new` made.
 //!
 //! `cargo xtask interop` installs all of it, provides Postgres and runs this.
 
@@ -12,8 +14,15 @@ mod aimock;
 mod better_auth;
 #[path = "interop/chat.rs"]
 mod chat;
+#[allow(dead_code, reason = "the other tests use the rest of it")]
+#[path = "mcp/client.rs"]
+mod client;
+#[path = "interop/guests.rs"]
+mod guests;
 #[allow(dead_code, unused_imports, reason = "the other tests use the rest of it")]
 mod harness;
+#[path = "interop/projects.rs"]
+mod projects;
 
 use std::time::{Duration, Instant};
 

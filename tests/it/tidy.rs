@@ -222,6 +222,40 @@ fn outside_names_stay_where_they_belong() {
     assert_eq!(used, NAMED_ANYWAY.len(), "an exception that nobody needs any more");
 }
 
+/// What `innkeeper new` copies is listed by hand, folder by folder.
+#[test]
+fn no_file_of_a_new_project_is_forgotten() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let listed = std::fs::read_to_string(root.join("host/src/cli/new/files.rs")).expect("text");
+    let lists: Vec<(&str, Vec<&str>)> = listed
+        .split("files! { \"")
+        .skip(1)
+        .map(|list| {
+            let (folder, rest) = list.split_once('"').expect("a folder");
+            let files = rest.split("};").next().unwrap_or_default().split('"').skip(1).step_by(2);
+            (folder, files.collect())
+        })
+        .collect();
+    let languages = std::fs::read_dir(root.join("host/templates")).expect("templates").count();
+    assert_eq!(lists.len(), 4 + 3 * languages, "a list for each folder");
+    for (folder, listed) in lists {
+        let mut there = Vec::new();
+        let mut folders = vec![root.join(folder)];
+        while let Some(next) = folders.pop() {
+            for entry in std::fs::read_dir(&next).expect("a folder of templates") {
+                let path = entry.expect("an entry").path();
+                match path.is_dir() {
+                    true if path.ends_with("__pycache__") => {}
+                    true => folders.push(path),
+                    false => there.push(path.strip_prefix(root.join(folder)).expect("below").display().to_string()),
+                }
+            }
+        }
+        there.sort();
+        assert_eq!(listed, there, "{folder}");
+    }
+}
+
 #[test]
 fn files_stay_small() {
     for source in sources() {

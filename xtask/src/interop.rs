@@ -1,7 +1,9 @@
 //! `cargo xtask interop`: what others wrote, beside Innkeeper: Better Auth and a
 //! model's server under Node, ChatKit's own types under Python, and the conformance
-//! suite and the clients of the Model Context Protocol.
+//! suite and the clients of the Model Context Protocol. And guests in languages whose
+//! tools others wrote.
 
+mod guests;
 mod mcp;
 
 use crate::{
@@ -23,24 +25,34 @@ pub(crate) struct Args {
     /// Run only what speaks the Model Context Protocol
     #[arg(long)]
     mcp: bool,
+    /// Run only the guests in Python and JavaScript, and what `innkeeper new` makes
+    #[arg(long, conflicts_with = "mcp")]
+    guests: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     check_node()?;
-    let installed = install()?;
     workspace::ensure_wasm_target()?;
     if args.mcp {
-        mcp::run(&installed)?;
+        mcp::run(&install()?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    process::run(workspace::guest_cargo("build").args(["--release", "--package", "todo"]))?;
+    let installed = if args.guests { folder()? } else { install()? };
+    guests::build(&installed)?;
+    guests::of_rust()?;
+    process::run(workspace::cargo().args(["build", "--package", "innkeeper"]))?;
     // Dropped at the end of this function, whatever happens before.
     let cluster = Cluster::start(postgres::programs()?, Durability::Off)?;
     let mut tests = workspace::cargo();
     tests.args(["test", "--package", "innkeeper-tests", "--test", "interop", "--no-fail-fast"]);
+    if args.guests {
+        tests.args(["--", "guests::", "projects::"]);
+    }
     test::environment(&mut tests, Some(&cluster.url("postgres")));
     process::run(tests.env("INNKEEPER_TEST_INTEROP", &installed))?;
-    mcp::run(&installed)?;
+    if !args.guests {
+        mcp::run(&installed)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -61,10 +73,16 @@ fn major(version: &str) -> Option<u32> {
     version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
-/// Installs exactly what the lock file names, outside the source tree.
-fn install() -> Result<PathBuf> {
+/// Where everything is installed: outside the source tree.
+fn folder() -> Result<PathBuf> {
     let folder = workspace::target()?.join("interop");
     fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// Installs exactly what the lock file names.
+fn install() -> Result<PathBuf> {
+    let folder = folder()?;
     for file in FILES {
         let from = workspace::root().join("tests/interop").join(file);
         fs::copy(&from, folder.join(file)).with_context(|| format!("copying {}", from.display()))?;

@@ -22,6 +22,11 @@ pub(super) fn welcome(port: u16, token: &str) {
     ));
 }
 
+/// What `innkeeper dev` prints when it begins to serve.
+pub(super) fn at_work(token: &str) {
+    line(format_args!("\nA token for the user `alice`, valid for a day:\n\n  {token}\n"));
+}
+
 /// What `inspect` prints.
 pub(super) fn inspection(file: &Path, inspection: &Inspection) {
     line(format_args!("{}", file.display()));

@@ -40,6 +40,7 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         mcp,
         compile,
         swap,
+        dev: project,
         modules,
     } = raw;
     let dev = flag(env, "INNKEEPER_DEV", &mut problems).unwrap_or(false);
@@ -74,6 +75,7 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         mcp: mcp::build(mcp, env, &mut problems),
         compile: compile::build(compile, &mut problems),
         swap: swap::build(swap, env, &mut problems),
+        project: super::project::build(project, &mut problems),
         modules,
     };
     problems.into_result(config)
@@ -114,7 +116,7 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 90] = [
+const KEYS: [&str; 92] = [
     "keyvalue",
     "http",
     "methods",
@@ -123,6 +125,8 @@ const KEYS: [&str; 90] = [
     "ca",
     "http_requests",
     "http_bytes",
+    "dev",
+    "build",
     "compile",
     "swap",
     "watch",
@@ -306,28 +310,37 @@ fn build_modules(raw: Vec<RawModule>, flags: &Flags, env: &Env, problems: &mut P
 /// What the environment alone configures: one module at the root, named after
 /// its file, with everything that a default guest needs.
 fn default_module(source: &str) -> ModuleConfig {
-    let stem = Path::new(source).file_stem().and_then(|stem| stem.to_str()).unwrap_or("module");
-    let name = stem.to_ascii_lowercase().replace('_', "-");
-    ModuleConfig {
-        name: if valid_name(&name) { name } else { "module".to_owned() },
-        source: source.into(),
-        route: "/".to_owned(),
-        // Where local accounts are off it is told so, and goes on without.
-        grants: Grants {
-            sql: Some(SqlGrant::default()),
-            accounts: AccountsGrant::Granted,
-            llm: Some(vec![llm::DEFAULT_ALIAS.to_owned()]),
-            toolbox: Some(vec![ToolGrant::All]),
-            keyvalue: true,
-            http: Vec::new(),
-        },
-        limits: ModuleLimits::default(),
-        config: [].into(),
-        smoke: Some("/".to_owned()),
+    // Where local accounts are off it is told so, and goes on without.
+    let grants = Grants {
+        sql: Some(SqlGrant::default()),
+        accounts: AccountsGrant::Granted,
+        llm: Some(vec![llm::DEFAULT_ALIAS.to_owned()]),
+        toolbox: Some(vec![ToolGrant::All]),
+        keyvalue: true,
+        http: Vec::new(),
+    };
+    ModuleConfig { smoke: Some("/".to_owned()), ..ModuleConfig::of_file(Path::new(source), grants) }
+}
+
+impl ModuleConfig {
+    /// A module that is a file and nothing else: at the root, named after the file.
+    pub fn of_file(source: &Path, grants: Grants) -> Self {
+        let stem = source.file_stem().and_then(|stem| stem.to_str()).unwrap_or("module");
+        let name = stem.to_ascii_lowercase().replace('_', "-");
+        Self {
+            name: if valid_name(&name) { name } else { "module".to_owned() },
+            source: source.into(),
+            route: "/".to_owned(),
+            grants,
+            limits: ModuleLimits::default(),
+            config: [].into(),
+            smoke: None,
+        }
     }
 }
 
-pub(super) fn valid_name(name: &str) -> bool {
+/// Whether a module may be called so.
+pub fn valid_name(name: &str) -> bool {
     name.len() <= 31
         && name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')

@@ -47,6 +47,13 @@ impl Env {
         Self(vars.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
     }
 
+    /// The same with one variable set.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// A variable's value. An empty variable counts as not set, as it does in
     /// a ConfigMap that leaves a key blank.
     pub fn get(&self, name: &str) -> Option<&str> {

@@ -32,6 +32,8 @@ pub(super) struct RawFile {
     pub(super) compile: RawCompile,
     #[serde(default)]
     pub(super) swap: RawSwap,
+    #[serde(default)]
+    pub(super) dev: RawDev,
     #[serde(default, rename = "module")]
     pub(super) modules: Vec<RawModule>,
 }
@@ -79,6 +81,12 @@ pub(super) struct RawSwap {
     pub(super) rollback_failures: Option<u32>,
     pub(super) rollback_window: Option<String>,
     pub(super) generation_header: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawDev {
+    pub(super) build: Option<String>,
+    pub(super) watch: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -22,6 +22,8 @@ impl Config {
             mcp,
             compile,
             swap,
+            // Nothing that is served depends on it.
+            project: _,
             modules: _,
         } = self;
         // What is printed of a secret is the same for all secrets.

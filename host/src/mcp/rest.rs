@@ -81,6 +81,21 @@ impl Mcp {
         finish(response, None, (room, held)).await
     }
 
+    /// Calls a tool for somebody who is no client of HTTP, and gives what one would get.
+    ///
+    /// # Errors
+    /// The tool gave nothing.
+    pub async fn call_tool(
+        &self,
+        tool: Named<'_, Tool>,
+        arguments: Map<String, Value>,
+        asked: &Asked,
+    ) -> Result<Value, Fault> {
+        let answer = self.called(tool, arguments, asked, &Room::of(&self.room)).await?;
+        serde_json::from_slice(&answer)
+            .map_err(|error| Fault::new(Blame::Host, Code::Internal, "Internal Server Error").because(error))
+    }
+
     async fn called(
         &self,
         tool: Named<'_, Tool>,
