@@ -115,7 +115,7 @@ async fn inspect_shows_what_a_module_needs_stores_and_runs() {
     expect(&finished, 0, &[]);
     for line in [
         "sha256 ",
-        "grants = { sql = \"main\", ",
+        "grants = { accounts = true, sql = \"main\", ",
         "innkeeper:backend/sql",
         "wasi:http/incoming-handler",
         "tasks (rows belong to",

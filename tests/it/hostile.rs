@@ -12,7 +12,7 @@ use raw::RAWS;
 
 /// What `misbehave` does by path, and what its callers get: zero for an answer that is
 /// seen to be cut off.
-const MISDEEDS: [(&str, u16); 18] = [
+const MISDEEDS: [(&str, u16); 17] = [
     ("spin", 504),
     ("flood-host-calls", 500),
     ("grow", 500),
@@ -26,7 +26,6 @@ const MISDEEDS: [(&str, u16); 18] = [
     ("log-flood", 504),
     ("headers", 502),
     ("host-headers", 200),
-    ("wrong-length", 500),
     ("no-content-with-body", 502),
     ("status-199", 502),
     ("status-600", 502),
