@@ -29,6 +29,16 @@ pub(crate) fn guest() -> PathBuf {
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    // What cargo says of this program is not said of what is built: build scripts that
+    // look at it (ring's) would run again, and half of the tree with them, each time
+    // after a plain `cargo build`.
+    let own = env::vars_os().map(|(name, _)| name).filter(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    });
+    own.for_each(|name| {
+        command.env_remove(name);
+    });
     command
 }
 
