@@ -17,7 +17,8 @@ use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret;
 
 use crate::app::{App, Around, Listeners, StartError};
-use crate::config::{Config, Env, Flags, Problems};
+use crate::config::{Config, Env, Flags, Location, Problems};
+use crate::registry::Sources;
 use crate::registry::artifact::{self, Artifacts};
 use crate::registry::compile::COMMAND;
 use crate::server::Drained;
@@ -52,16 +53,17 @@ enum Command {
         /// Listen here [env: INNKEEPER_LISTEN; default 0.0.0.0:8000]
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<String>,
-        /// Serve this .wasm file as the default module [env: INNKEEPER_MODULE]
-        #[arg(long, value_name = "FILE")]
+        /// Serve this as the default module: a .wasm file, a directory with one, or
+        /// oci://registry/name@sha256:… [env: INNKEEPER_MODULE]
+        #[arg(long, value_name = "SOURCE")]
         module: Option<String>,
     },
     /// Report every mistake that would keep `serve` from serving, and exit
     Check,
     /// Show what a module imports, exports, stores and runs
     Inspect {
-        /// The .wasm file
-        file: PathBuf,
+        /// The .wasm file, a directory with one, or oci://registry/name:tag
+        source: String,
     },
     /// Compile a module for every machine of this architecture, into the .cwasm
     /// file beside it, so that no start has to
@@ -115,6 +117,9 @@ enum CliError {
 impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
+            // A registry that is away is not the configuration's fault.
+            Self::Module(refused) if refused.why.may_pass() => EX_UNAVAILABLE,
+            Self::Start(StartError::Modules(refused)) if refused.may_pass() => EX_UNAVAILABLE,
             Self::Config(_) | Self::Module(_) | Self::Start(StartError::Identity(_) | StartError::Llm(_)) => EX_CONFIG,
             Self::Start(StartError::Modules(_) | StartError::Cache(_)) => EX_CONFIG,
             Self::Start(StartError::Stdio(_)) => EX_CONFIG,
@@ -164,7 +169,7 @@ async fn run(cli: Cli, env: &Env) -> Result<(), CliError> {
             serve(process::configure(&flags, env)?, process::around(flags, env)).await
         }
         Command::Check => check::check(process::configure(&flags, env)?).await,
-        Command::Inspect { file } => inspect(process::configure(&flags, env)?, file).await,
+        Command::Inspect { source } => inspect(process::configure(&flags, env)?, &source).await,
         Command::Compile { file } => compile(&file),
         Command::Token(args) => token::print(&process::configure(&flags, env)?, &args),
         Command::Health { live } => {
@@ -194,12 +199,14 @@ async fn serve(config: Config, around: Around) -> Result<(), CliError> {
     Ok(())
 }
 
-async fn inspect(config: Config, file: PathBuf) -> Result<(), CliError> {
+async fn inspect(config: Config, source: &str) -> Result<(), CliError> {
+    let source = Location::parse(source).map_err(|wrong| CliError::Other(format!("{}; {}", wrong.what, wrong.hint)))?;
     let engine = engine::build(INSPECT_INSTANCES).map_err(StartError::Engine)?;
     let artifacts =
         Arc::new(Artifacts::open(&config.cache_dir, process::compiler(&config)).map_err(StartError::Cache)?);
-    let inspection = registry::inspect(&engine, &artifacts, &file, &config.database).await?;
-    print::inspection(&file, &inspection);
+    let sources = Sources::new(config.registries, &config.cache_dir);
+    let inspection = registry::inspect(&engine, &artifacts, &sources, &source, &config.database).await?;
+    print::inspection(&source, &inspection);
     Ok(())
 }
 

@@ -17,7 +17,10 @@ pub mod llm;
 pub mod otlp;
 pub mod problems;
 mod raw;
+pub mod registries;
 mod reload;
+pub mod signature;
+pub mod source;
 pub mod swap;
 #[cfg(test)]
 mod tests;
@@ -38,6 +41,9 @@ pub use limits::ModuleLimits;
 pub use llm::{Dialect, Llm, LlmBudget, LlmBudgets, LlmModel, LlmTimeouts, Quirks};
 pub use otlp::Otlp;
 pub use problems::{Problem, Problems};
+pub use registries::Registries;
+pub use signature::PublicKey;
+pub use source::{Location, Pin, Reference};
 pub use swap::Swap;
 pub use toolbox::ToolGrant;
 
@@ -87,6 +93,8 @@ pub struct Config {
     pub compile: Compile,
     /// How modules are swapped while the host serves.
     pub swap: Swap,
+    /// How registries are asked for modules.
+    pub registries: Registries,
     /// The modules, in the order of the file.
     pub modules: Vec<ModuleConfig>,
 }
@@ -181,8 +189,10 @@ impl Auth {
 pub struct ModuleConfig {
     /// Its name, `[a-z][a-z0-9-]{0,30}`: also its schema in the database.
     pub name: String,
-    /// The `.wasm` file.
-    pub source: PathBuf,
+    /// Where it comes from.
+    pub source: Location,
+    /// Whose signature it needs: one of theirs. Empty: it needs none.
+    pub keys: Vec<PublicKey>,
     /// The path prefix it answers; the longest prefix wins.
     pub route: String,
     /// What it may use.

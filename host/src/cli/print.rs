@@ -2,8 +2,8 @@
 
 use std::fmt::Arguments;
 use std::io::Write;
-use std::path::Path;
 
+use crate::config::Location;
 use crate::registry::{Declaration, Inspection, Manifest, hash};
 
 /// One line of output. A reader that has left (`| head`) is no failure.
@@ -23,8 +23,11 @@ pub(super) fn welcome(port: u16, token: &str) {
 }
 
 /// What `inspect` prints.
-pub(super) fn inspection(file: &Path, inspection: &Inspection) {
-    line(format_args!("{}", file.display()));
+pub(super) fn inspection(source: &Location, inspection: &Inspection) {
+    line(format_args!("{source}"));
+    if let Some(manifest) = &inspection.manifest_digest {
+        line(format_args!("manifest {manifest}"));
+    }
     line(format_args!("sha256 {}", inspection.digest));
     section("imports", &inspection.imports);
     section("exports", &inspection.exports);

@@ -32,6 +32,9 @@ pub(super) struct RawFile {
     pub(super) compile: RawCompile,
     #[serde(default)]
     pub(super) swap: RawSwap,
+    #[serde(default)]
+    pub(super) registry: RawRegistry,
+    pub(super) signature: Option<RawSignature>,
     #[serde(default, rename = "module")]
     pub(super) modules: Vec<RawModule>,
 }
@@ -82,6 +85,16 @@ pub(super) struct RawSwap {
 }
 
 #[derive(Debug, Default, Deserialize)]
+pub(super) struct RawRegistry {
+    pub(super) insecure: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawSignature {
+    pub(super) keys: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct RawModule {
     pub(super) name: Option<String>,
     pub(super) source: Option<String>,
@@ -93,6 +106,7 @@ pub(super) struct RawModule {
     #[serde(default)]
     pub(super) config: BTreeMap<String, String>,
     pub(super) smoke: Option<String>,
+    pub(super) signature: Option<RawSignature>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -22,6 +22,7 @@ impl Config {
             mcp,
             compile,
             swap,
+            registries,
             modules: _,
         } = self;
         // What is printed of a secret is the same for all secrets.
@@ -42,6 +43,7 @@ impl Config {
             ("mcp", printed(mcp, &new.mcp)),
             ("compile", printed(compile, &new.compile)),
             ("swap", printed(swap, &new.swap)),
+            ("registry", printed(registries, &new.registries)),
         ];
         all.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }

@@ -1,6 +1,5 @@
 //! A component, looked into without being served.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use wasmtime::Engine;
@@ -12,15 +11,17 @@ use super::declaration::Declaration;
 use super::link::link;
 use super::load::{Refused, Why, compile, declare};
 use super::manifest::{self, Manifest};
-use super::source::Source;
+use super::source::Sources;
 use crate::broker::sql::backend;
-use crate::config::{AccountsGrant, Database, Grants, SqlGrant};
+use crate::config::{AccountsGrant, Database, Grants, Location, SqlGrant};
 use crate::instance::Exports;
 
 /// What `innkeeper inspect` shows of a component.
 pub struct Inspection {
-    /// SHA-256 of the file.
+    /// SHA-256 of the component.
     pub digest: String,
+    /// What it is in its registry: the digest of its manifest.
+    pub manifest_digest: Option<String>,
     /// What it asks of the host.
     pub imports: Vec<String>,
     /// What the host can call.
@@ -38,13 +39,15 @@ pub struct Inspection {
 pub async fn inspect(
     engine: &Engine,
     artifacts: &Arc<Artifacts>,
-    source: &Path,
+    sources: &Sources,
+    source: &Location,
     database: &Database,
 ) -> Result<Inspection, Refused> {
-    let module = source.file_stem().and_then(|stem| stem.to_str()).unwrap_or("module").to_owned();
+    let module = Some(source.stem()).filter(|stem| !stem.is_empty()).unwrap_or("module").to_owned();
     let refused = |why| Refused { module: module.clone(), why };
-    let source = Source::read(source).await.map_err(refused)?;
-    let digest = source.digest.clone();
+    // Who vouches for it is `check`'s to see: this is for whoever has still to decide.
+    let source = sources.read(source, &[]).await.map_err(refused)?;
+    let (digest, manifest_digest) = (source.digest.clone(), source.manifest.clone());
     let component = compile(engine, artifacts, source).await.map_err(refused)?;
     let ty = component.component_type();
     let imports = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
@@ -66,5 +69,5 @@ pub async fn inspect(
         None => Ok(Manifest::default()),
     };
     let manifest = manifest.map_err(|why| refused(Why::Offer(why)))?;
-    Ok(Inspection { digest, imports, exports, declaration, manifest })
+    Ok(Inspection { digest, manifest_digest, imports, exports, declaration, manifest })
 }
