@@ -4,7 +4,7 @@
 mod clients;
 mod compile;
 mod databases;
-mod editions;
+pub mod editions;
 mod load;
 mod rollback;
 
