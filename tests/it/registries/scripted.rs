@@ -29,6 +29,8 @@ enum Say {
     Stream(u64),
     /// The connection ends.
     HangUp,
+    /// Nothing, for longer than anybody should wait.
+    Stall,
 }
 
 fn ok(body: Vec<u8>) -> Say {
@@ -73,6 +75,14 @@ impl Scripted {
     }
 }
 
+/// What a client posts to a token service is short, and comes with its length.
+async fn body(stream: &mut TcpStream, head: &str) -> std::io::Result<String> {
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+    let mut bytes = vec![0; length.map_or(0, |length| length.parse().expect("a length"))];
+    stream.read_exact(&mut bytes).await?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 async fn serve(
     mut stream: TcpStream,
     script: &(dyn Fn(&str, &str) -> Say + Sync),
@@ -84,6 +94,7 @@ async fn serve(
     }
     let head = String::from_utf8_lossy(&head).to_lowercase().replace(&BASIC.to_lowercase(), BASIC);
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    let head = format!("{head}{}", body(&mut stream, &head).await?);
     let say = script(&path, &head);
     heard.lock().expect("no panic").push((path, head));
     match say {
@@ -106,6 +117,7 @@ async fn serve(
             }
         }
         Say::HangUp => {}
+        Say::Stall => tokio::time::sleep(Duration::from_secs(120)).await,
     }
     stream.shutdown().await
 }
@@ -269,6 +281,45 @@ async fn a_password_goes_to_its_registry_and_its_token_service_and_nowhere_else(
     let (code, text, scripted) =
         said(|path, _| Say::Answer(302, format!("location: {path}x\r\n"), Vec::new()), ":v1").await;
     assert!(code == 78 && text.contains("too many redirects") && scripted.heard().len() == 4, "{code} {text}");
+}
+
+/// As registries of the large clouds have it: Docker keeps a token of theirs, which is
+/// good for others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_docker_s_is_traded_for_one_of_the_registry() {
+    let scripted = Scripted::start(|path, head| {
+        let address = head.split("host: ").nth(1).and_then(|rest| rest.split("\r\n").next()).expect("a host");
+        let bearer = format!("www-authenticate: Bearer realm=\"http://{address}/token\",service=\"s\"\r\n");
+        match () {
+            () if path == "/token" => ok(br#"{"access_token":"one-for-this"}"#.to_vec()),
+            () if head.contains("bearer one-for-this") => honest(&artifact(1), path),
+            () => Say::Answer(401, bearer, Vec::new()),
+        }
+    })
+    .await;
+    let (cache, name) = (cache(), scripted.address.to_string());
+    let docker = json!({ "auths": { &name: { "identitytoken": "canary-7 & more" } } });
+    std::fs::write(cache.path().join("config.json"), docker.to_string()).expect("written");
+    let folder = cache.path().display().to_string();
+    let (code, text) = run(&["check"], &scripted.source(":v1"), cache.path(), &[("DOCKER_CONFIG", &folder)]).await;
+    assert!(code == 0 && !text.contains(CANARY), "{code} {text}");
+    let heard = scripted.heard();
+    let tokens: Vec<_> = heard.iter().filter(|(path, _)| path == "/token").collect();
+    assert!(tokens.len() == 1 && tokens[0].1.starts_with("post "), "{heard:?}");
+    let sent = "\r\n\r\nscope=repository%3Aedition%3Apull&service=s&grant_type=refresh_token&client_id=innkeeper\
+                &refresh_token=canary-7+%26+more";
+    assert!(tokens[0].1.ends_with(sent), "{tokens:?}");
+    assert!(heard.iter().all(|(path, head)| path == "/token" || !head.contains(CANARY)), "{heard:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_says_nothing_is_not_waited_for() {
+    let began = Instant::now();
+    let (code, text, scripted) = said(|_, _| Say::Stall, ":v1").await;
+    assert!(code == 69 && text.contains("its registry does not answer"), "{code} {text}");
+    let (took, tries) = (began.elapsed(), scripted.heard().len());
+    report(&format!("a registry that says nothing was given up after {tries} tries and {took:.1?}"));
+    assert!(tries == 3 && took < Duration::from_secs(45), "{tries} tries in {took:?}");
 }
 
 /// Kilobytes that a process has had in memory at the most.
