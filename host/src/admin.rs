@@ -108,6 +108,8 @@ fn module(route: Option<&str>, guest: &Guest, swapper: &Swapper) -> Value {
     json!({
         "name": *profile.name,
         "route": route,
+        "source": told.source,
+        "manifest": told.manifest,
         "sha256": guest.digest,
         "since": told.since,
         "database": database,

@@ -30,7 +30,7 @@ use crate::offers::{Toolboxes, inner_calls};
 use crate::otlp::Otlp;
 use crate::registry::artifact::Artifacts;
 use crate::registry::compile::Compiler;
-use crate::registry::{Brokers, Loader, Registry};
+use crate::registry::{Brokers, Loader, Registry, Sources};
 use crate::server::{self, Drained};
 use crate::swap::{self, NotPublished, Reread, Swapper};
 use crate::{admin, engine};
@@ -135,8 +135,9 @@ impl App {
         let identity = Arc::new(Identity::new(&config, foreign.clone(), &tasks).map_err(StartError::Identity)?);
         let keyvalue = Arc::new(keyvalue::Store::new(&config.database.kind).map_err(StartError::Identity)?);
         let brokers = Some(Brokers { identity: Arc::clone(&identity), llm: Arc::clone(&llm), keyvalue });
+        let sources = Sources::new(config.registries.clone(), &config.cache_dir);
         let swapper = Arc::new(Swapper::new(swap::Parts {
-            loader: Loader { engine, artifacts, database: config.database.clone(), brokers },
+            loader: Loader { sources, engine, artifacts, database: config.database.clone(), brokers },
             config: config.clone(),
             reread,
             registry: Arc::clone(&registry),

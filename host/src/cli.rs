@@ -5,6 +5,7 @@ mod caller;
 mod check;
 mod dev;
 mod health;
+mod inspect;
 mod new;
 mod print;
 mod process;
@@ -14,18 +15,17 @@ mod token;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::app::{App, Around, Listeners, StartError};
 use crate::config::{Config, Env, Flags, Problems};
-use crate::registry::artifact::{self, Artifacts};
+use crate::registry;
+use crate::registry::artifact;
 use crate::registry::compile::COMMAND;
 use crate::server::Drained;
 use crate::telemetry::{self, Format};
-use crate::{engine, registry};
 
 /// Exit codes, by sysexits.h.
 const EX_UNAVAILABLE: u8 = 69;
@@ -55,8 +55,9 @@ enum Command {
         /// Listen here [env: INNKEEPER_LISTEN; default 0.0.0.0:8000]
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<String>,
-        /// Serve this .wasm file as the default module [env: INNKEEPER_MODULE]
-        #[arg(long, value_name = "FILE")]
+        /// Serve this as the default module: a .wasm file, a directory with one, or
+        /// oci://registry/name@sha256:… [env: INNKEEPER_MODULE]
+        #[arg(long, value_name = "SOURCE")]
         module: Option<String>,
     },
     /// Report every mistake that would keep `serve` from serving, and exit
@@ -64,10 +65,11 @@ enum Command {
     /// Show what a module imports, exports, stores and runs; of two versions, what the
     /// newer one has or asks for that the older one does not
     Inspect {
-        /// The .wasm file; the older one of two
-        file: PathBuf,
+        /// The .wasm file, a directory with one, or oci://registry/name:tag; the older one
+        /// of two
+        source: String,
         /// The newer version
-        newer: Option<PathBuf>,
+        newer: Option<String>,
     },
     /// Compile a module for every machine of this architecture, into the .cwasm
     /// file beside it, so that no start has to
@@ -130,6 +132,9 @@ enum CliError {
 impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
+            // A registry that is away is not the configuration's fault.
+            Self::Module(refused) if refused.why.may_pass() => EX_UNAVAILABLE,
+            Self::Start(StartError::Modules(refused)) if refused.may_pass() => EX_UNAVAILABLE,
             Self::Config(_) | Self::Module(_) | Self::Start(StartError::Identity(_) | StartError::Llm(_)) => EX_CONFIG,
             Self::Start(StartError::Modules(_) | StartError::Cache(_)) => EX_CONFIG,
             Self::Start(StartError::Stdio(_) | StartError::Call(_)) => EX_CONFIG,
@@ -181,7 +186,9 @@ async fn run(cli: Cli, env: &Env) -> Result<(), CliError> {
             serve(process::configure(&flags, env)?, process::around(flags, env)).await
         }
         Command::Check => check::check(process::configure(&flags, env)?).await,
-        Command::Inspect { file, newer } => inspect(process::configure(&flags, env)?, file, newer).await,
+        Command::Inspect { source, newer } => {
+            inspect::inspect(process::configure(&flags, env)?, &source, newer.as_deref()).await
+        }
         Command::Compile { file } => compile(&file),
         Command::Token(args) => token::print(&process::configure(&flags, env)?, &args),
         Command::Health { live } => {
@@ -212,21 +219,6 @@ async fn serve(config: Config, around: Around) -> Result<(), CliError> {
     match app.serve(listeners, signal::stop()).await? {
         Drained::Clean => tracing::info!("stopped, every request was answered"),
         Drained::CutOff => tracing::warn!("stopped, and cut off requests that took longer than the grace period"),
-    }
-    Ok(())
-}
-
-async fn inspect(config: Config, file: PathBuf, newer: Option<PathBuf>) -> Result<(), CliError> {
-    let engine = engine::build(INSPECT_INSTANCES).map_err(StartError::Engine)?;
-    let artifacts =
-        Arc::new(Artifacts::open(&config.cache_dir, process::compiler(&config)).map_err(StartError::Cache)?);
-    let inspection = registry::inspect(&engine, &artifacts, &file, &config.database).await?;
-    match newer {
-        None => print::inspection(&file, &inspection),
-        Some(newer) => {
-            let since = registry::inspect(&engine, &artifacts, &newer, &config.database).await?;
-            print::differences((&file, &inspection), (&newer, &since));
-        }
     }
     Ok(())
 }

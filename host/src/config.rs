@@ -11,6 +11,7 @@
 
 mod build;
 mod compile;
+mod database;
 pub mod egress;
 pub mod env;
 pub mod limits;
@@ -19,7 +20,10 @@ pub mod otlp;
 pub mod problems;
 mod project;
 mod raw;
+pub mod registries;
 mod reload;
+pub mod signature;
+pub mod source;
 pub mod swap;
 #[cfg(test)]
 mod tests;
@@ -36,6 +40,7 @@ use url::Url;
 
 pub use build::valid_name;
 pub use compile::Compile;
+pub use database::{Database, DatabaseKind, Isolation, PostgresConfig};
 pub use egress::HttpGrant;
 pub use env::Env;
 pub use limits::ModuleLimits;
@@ -43,6 +48,9 @@ pub use llm::{Dialect, Llm, LlmBudget, LlmBudgets, LlmModel, LlmTimeouts, Quirks
 pub use otlp::Otlp;
 pub use problems::{Problem, Problems};
 pub use project::Project;
+pub use registries::Registries;
+pub use signature::PublicKey;
+pub use source::{Location, Pin, Reference};
 pub use swap::Swap;
 pub use toolbox::ToolGrant;
 
@@ -94,49 +102,10 @@ pub struct Config {
     pub swap: Swap,
     /// How the modules are built, for whoever writes them.
     pub project: Project,
+    /// How registries are asked for modules.
+    pub registries: Registries,
     /// The modules, in the order of the file.
     pub modules: Vec<ModuleConfig>,
-}
-
-/// Which database the modules with an `sql` grant use.
-#[derive(Clone, Debug)]
-pub struct Database {
-    /// Postgres or SQLite, with the URL. Secret, for it may hold a password.
-    pub kind: DatabaseKind,
-    /// Connections per module.
-    pub connections: u32,
-}
-
-/// The drivers there are.
-#[derive(Clone, Debug)]
-pub enum DatabaseKind {
-    /// `postgres://…`
-    Postgres(PostgresConfig),
-    /// The file that the module's own file is named after.
-    Sqlite(PathBuf),
-}
-
-/// How Postgres is used.
-#[derive(Clone, Debug)]
-pub struct PostgresConfig {
-    /// The URL. Secret, for it may hold a password.
-    pub url: SecretString,
-    /// Whether the database keeps callers apart.
-    pub isolation: Isolation,
-    /// A pooler in transaction mode stands between (PgBouncer, Neon's `-pooler`
-    /// hosts): nothing of a session is relied upon, for more round trips.
-    pub pooled: bool,
-}
-
-/// Whether the database keeps callers apart, on Postgres.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Isolation {
-    /// Each module has its own login role, and rows that have owners are seen by
-    /// them alone, whatever a module asks for.
-    #[default]
-    Enforced,
-    /// Modules run as the database user; their own statements keep callers apart.
-    Trusted,
 }
 
 /// How callers are verified.
@@ -188,8 +157,10 @@ impl Auth {
 pub struct ModuleConfig {
     /// Its name, `[a-z][a-z0-9-]{0,30}`: also its schema in the database.
     pub name: String,
-    /// The `.wasm` file.
-    pub source: PathBuf,
+    /// Where it comes from.
+    pub source: Location,
+    /// Whose signature it needs: one of theirs. Empty: it needs none.
+    pub keys: Vec<PublicKey>,
     /// The path prefix it answers; the longest prefix wins.
     pub route: String,
     /// What it may use.

@@ -11,6 +11,8 @@ mod inspect;
 mod link;
 mod load;
 mod manifest;
+mod oci;
+mod signature;
 mod source;
 mod toolbox;
 
@@ -24,7 +26,9 @@ pub use declaration::Declaration;
 pub use inspect::{Inspection, inspect};
 pub use load::{Brokers, Loader, Refused, Why};
 pub use manifest::{Manifest, Schema, Tool};
-pub use source::Source;
+pub use oci::{NotPulled, Trouble};
+pub use signature::Unsigned;
+pub use source::{Source, Sources, locate, signature_of};
 pub use toolbox::is_granted;
 
 use crate::instance::Guest;

@@ -23,6 +23,7 @@ mod logs;
 mod mcp;
 mod modules;
 mod plugins;
+mod registries;
 mod sql;
 mod stopping;
 mod swap;

@@ -63,7 +63,7 @@ const NAMES: [(&str, &[&str]); 11] = [
     ("opentelemetry", &["call::trace", "otlp"]),
     // `telemetry` keeps what it logs out of the log.
     ("async_openai", &["broker::llm::upstream", "telemetry"]),
-    ("reqwest", &["broker::llm::upstream", "telemetry"]),
+    ("reqwest", &["broker::llm::upstream", "registry::oci", "telemetry"]),
     // Better Auth's tables are not a guest's: their SQL, of local accounts too,
     // is in one place.
     (

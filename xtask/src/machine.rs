@@ -26,6 +26,22 @@ pub(crate) fn pgbouncer() -> Result<PathBuf> {
     find().with_context(|| format!("there is still no {DEBIAN}"))
 }
 
+/// A registry of artifacts, and what pushes to it, on the PATH; installs them where that
+/// is possible. The names of the programs are those of Debian's packages.
+pub(crate) fn registry() -> Result<[PathBuf; 2]> {
+    let program = |name: &str, why: &str| {
+        if let Some(file) = find_on_path(name) {
+            return Ok(file);
+        }
+        install_package(name, why)?;
+        find_on_path(name).with_context(|| format!("there is still no `{name}` on the PATH"))
+    };
+    Ok([
+        program("docker-registry", "there is no registry here")?,
+        program("skopeo", "nothing here pushes to a registry")?,
+    ])
+}
+
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

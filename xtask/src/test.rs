@@ -43,6 +43,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         summary.skip(&format!("everything through PgBouncer: {reason:#}"));
     });
     process::still_wanted()?;
+    let registry = machine::registry().map_err(|reason| {
+        summary.skip(&format!("modules from a registry: {reason:#}"));
+    });
+    process::still_wanted()?;
     for (name, mut command) in parts()? {
         if let Some(filter) = &args.filter {
             command.args(["--", filter]);
@@ -50,6 +54,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         environment(&mut command, url.as_deref());
         if let Ok(file) = &bouncer {
             command.env("INNKEEPER_TEST_PGBOUNCER", file);
+        }
+        if let Ok([registry, skopeo]) = &registry {
+            command.env("INNKEEPER_TEST_REGISTRY", registry).env("INNKEEPER_TEST_SKOPEO", skopeo);
         }
         summary.add(name, stream(&mut command)?);
     }

@@ -59,7 +59,8 @@ impl App {
         let guests = generation.iter().flat_map(|generation| generation.guests().map(|guest| generation.route(guest)));
         for (module, route) in self.config.modules.iter().zip(guests) {
             let what = route.unwrap_or("what it offers beside HTTP");
-            tracing::info!(module.name = %module.name, module.route = route, module.source = %module.source.display(),
+            let manifest = self.swapper.told(&module.name).manifest;
+            tracing::info!(module.name = %module.name, module.route = route, module.source = %module.source, module.manifest = manifest,
                 "module `{}` serves {what}", module.name);
         }
         let offers = generation.is_some_and(|generation| !generation.catalogue.is_empty());

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{CliError, caller, print, signal};
 use crate::app::{App, Around, StartError, Wanted};
 use crate::config::limits::BODY_BYTES;
-use crate::config::{Config, DatabaseKind, Env, Grants, ModuleConfig, SqlGrant};
+use crate::config::{Config, DatabaseKind, Env, Grants, Location, ModuleConfig, SqlGrant};
 use crate::fault::{Blame, Fault};
 
 /// What is logged unless RUST_LOG says otherwise: what the guest prints, and trouble.
@@ -121,7 +121,10 @@ fn is_file(module: &str) -> bool {
 
 /// Serves this file, and nothing else, on a database of its own; gives its name.
 fn alone(config: &mut Config, file: &Path, folder: &Path) -> String {
-    let module = ModuleConfig::of_file(file, Grants { sql: Some(SqlGrant::default()), ..Grants::default() });
+    let module = ModuleConfig::alone(
+        Location::Path(file.to_owned()),
+        Grants { sql: Some(SqlGrant::default()), ..Grants::default() },
+    );
     let name = module.name.clone();
     config.modules = vec![module];
     config.database.kind = DatabaseKind::Sqlite(folder.join("call.db"));

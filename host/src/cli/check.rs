@@ -8,11 +8,12 @@ use crate::app::StartError;
 use crate::broker::sql::Readiness;
 use crate::config::Config;
 use crate::engine;
-use crate::registry::{Generation, Loader, Refused, Source, artifact::Artifacts};
+use crate::registry::{Generation, Loader, Sources, artifact::Artifacts};
 
 /// Reports everything that would keep `serve` from serving.
 pub(super) async fn check(config: Config) -> Result<(), CliError> {
     let loader = Loader {
+        sources: Sources::new(config.registries.clone(), &config.cache_dir),
         engine: engine::build(INSPECT_INSTANCES).map_err(StartError::Engine)?,
         artifacts: Arc::new(Artifacts::open(&config.cache_dir, compiler(&config)).map_err(StartError::Cache)?),
         database: config.database.clone(),
@@ -20,12 +21,15 @@ pub(super) async fn check(config: Config) -> Result<(), CliError> {
     };
     let mut problems = Vec::new();
     let mut unreachable = None;
-    let mut offers = Vec::new();
+    let (mut offers, mut resolved) = (Vec::new(), Vec::new());
     for module in &config.modules {
-        let source = Source::read(&module.source).await;
-        let loaded = match source {
-            Ok(source) => loader.load(module, source).await,
-            Err(why) => Err(Refused { module: module.name.clone(), why }),
+        let loaded = match loader.read(module).await {
+            Ok(source) => {
+                let manifest = source.manifest.iter();
+                resolved.extend(manifest.map(|digest| format!("{}: {} is {digest}", module.name, module.source)));
+                loader.load(module, source).await
+            }
+            Err(refused) => Err(refused),
         };
         match loaded {
             Ok(offer) => {
@@ -36,11 +40,13 @@ pub(super) async fn check(config: Config) -> Result<(), CliError> {
                 }
                 offers.push((module.route.clone(), offer));
             }
+            Err(refused) if refused.why.may_pass() => unreachable = Some(crate::fault::chain(&refused)),
             Err(refused) => problems.push(crate::fault::chain(&refused)),
         }
     }
     // What modules say of each other can be judged when all of them are there.
     if problems.is_empty()
+        && offers.len() == config.modules.len()
         && let Err(refused) = Generation::new(1, offers)
     {
         problems.push(crate::fault::chain(&refused));
@@ -49,6 +55,7 @@ pub(super) async fn check(config: Config) -> Result<(), CliError> {
         (false, _) => Err(refuse_all(&problems)),
         (true, Some(why)) => Err(CliError::Unavailable(why)),
         (true, None) => {
+            resolved.iter().for_each(|resolved| print::line(format_args!("{resolved}")));
             let names: Vec<&str> = config.modules.iter().map(|module| module.name.as_str()).collect();
             print::line(format_args!("can be served: {}", names.join(", ")));
             Ok(())

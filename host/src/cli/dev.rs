@@ -14,7 +14,7 @@ use self::build::{Build, Ended};
 use self::sources::Sources;
 use super::{CliError, DEV_TOKEN_TIME, print, process, signal, token};
 use crate::app::{App, Listeners};
-use crate::config::{Config, Env, Flags, Project};
+use crate::config::{Config, Env, Flags, Location, Project};
 
 /// Between two looks at the sources. What is the same in two of them is whole: an
 /// editor writes several files, and some more than once.
@@ -83,10 +83,10 @@ impl Builder {
         while !self.build().await? {
             self.next_change().await;
         }
-        match config.modules.iter().find(|module| !module.source.exists()) {
+        match config.modules.iter().find(|module| matches!(&module.source, Location::Path(path) if !path.exists())) {
             None => Ok(()),
             Some(module) => {
-                let (name, source) = (&module.name, module.source.display());
+                let (name, source) = (&module.name, &module.source);
                 let why = format!(
                     "`{}` has not made {source}, the source of module `{name}`; correct dev.build or the source",
                     self.command

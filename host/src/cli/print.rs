@@ -2,8 +2,8 @@
 
 use std::fmt::Arguments;
 use std::io::Write;
-use std::path::Path;
 
+use crate::config::Location;
 use crate::registry::{Declaration, Difference, Inspection, Manifest, hash};
 
 /// One line of output. A reader that has left (`| head`) is no failure.
@@ -28,8 +28,11 @@ pub(super) fn at_work(token: &str) {
 }
 
 /// What `inspect` prints.
-pub(super) fn inspection(file: &Path, inspection: &Inspection) {
-    line(format_args!("{}", file.display()));
+pub(super) fn inspection(source: &Location, inspection: &Inspection) {
+    line(format_args!("{source}"));
+    if let Some(manifest) = &inspection.manifest_digest {
+        line(format_args!("manifest {manifest}"));
+    }
     line(format_args!("sha256 {}", inspection.digest));
     line(format_args!("grants = {}", inspection.grants));
     section("imports", &inspection.imports);
@@ -45,9 +48,9 @@ pub(super) fn inspection(file: &Path, inspection: &Inspection) {
 
 /// What `inspect` prints of two versions: what the newer one asks for beyond the older
 /// one, then what else is different.
-pub(super) fn differences((older, before): (&Path, &Inspection), (newer, now): (&Path, &Inspection)) {
-    line(format_args!("{} sha256 {}", older.display(), before.digest));
-    line(format_args!("{} sha256 {}", newer.display(), now.digest));
+pub(super) fn differences((older, before): (&Location, &Inspection), (newer, now): (&Location, &Inspection)) {
+    line(format_args!("{older} sha256 {}", before.digest));
+    line(format_args!("{newer} sha256 {}", now.digest));
     line(format_args!("grants = {}", now.grants));
     let (more, rest): (Vec<Difference>, Vec<Difference>) =
         now.asks.since(&before.asks).into_iter().partition(Difference::is_more);

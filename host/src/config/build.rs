@@ -5,6 +5,7 @@ mod compile;
 mod database;
 mod llm;
 mod mcp;
+mod source;
 mod swap;
 
 use std::net::SocketAddr;
@@ -14,8 +15,8 @@ use super::limits::{MEMORY_CEILING, parse_bytes, parse_duration};
 use super::problems::nearest;
 use super::raw::{RawFile, RawGrants, RawLimits, RawModule, RawNamedSql, RawSqlGrant};
 use super::{
-    AccountsGrant, Config, Env, Flags, Grants, ModuleConfig, ModuleLimits, Problems, SqlGrant, ToolGrant, egress,
-    toolbox,
+    AccountsGrant, Config, Env, Flags, Grants, Location, ModuleConfig, ModuleLimits, Problems, PublicKey, SqlGrant,
+    ToolGrant, egress, toolbox,
 };
 
 /// The default module when nothing else is named: where the image has it.
@@ -41,6 +42,8 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         compile,
         swap,
         dev: project,
+        registry,
+        signature,
         modules,
     } = raw;
     let dev = flag(env, "INNKEEPER_DEV", &mut problems).unwrap_or(false);
@@ -55,7 +58,8 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
     let cache_dir = cache_dir.or_else(|| Some(data_dir.as_ref()?.join("cache")));
 
     let llm = llm::build(llm, env, &mut problems);
-    let modules = build_modules(modules, flags, env, &mut problems);
+    let keys = source::keys_of_all(signature, env, &mut problems);
+    let modules = build_modules(modules, &keys, flags, env, &mut problems);
     for (index, module) in modules.iter().enumerate() {
         llm::check_grants(&format!("module[{index}].grants"), &module.grants, &llm, &mut problems);
     }
@@ -76,6 +80,7 @@ pub(super) fn load(flags: &Flags, env: &Env) -> Result<Config, Problems> {
         compile: compile::build(compile, &mut problems),
         swap: swap::build(swap, env, &mut problems),
         project: super::project::build(project, &mut problems),
+        registries: source::registries(registry, &modules, env, &mut problems),
         modules,
     };
     problems.into_result(config)
@@ -116,7 +121,7 @@ fn parse(name: &str, text: &str, problems: &mut Problems) -> RawFile {
 }
 
 /// Every key of the file, for hints.
-const KEYS: [&str; 92] = [
+const KEYS: [&str; 96] = [
     "keyvalue",
     "http",
     "methods",
@@ -127,6 +132,10 @@ const KEYS: [&str; 92] = [
     "http_bytes",
     "dev",
     "build",
+    "registry",
+    "insecure",
+    "signature",
+    "keys",
     "compile",
     "swap",
     "watch",
@@ -272,15 +281,22 @@ fn default_cache_dir(env: &Env) -> PathBuf {
     }
 }
 
-fn build_modules(raw: Vec<RawModule>, flags: &Flags, env: &Env, problems: &mut Problems) -> Vec<ModuleConfig> {
+fn build_modules(
+    raw: Vec<RawModule>,
+    keys: &[PublicKey],
+    flags: &Flags,
+    env: &Env,
+    problems: &mut Problems,
+) -> Vec<ModuleConfig> {
     let named = flags.module.as_deref().or(env.get("INNKEEPER_MODULE"));
+    let named = named.map(|named| source::location("INNKEEPER_MODULE", named, problems));
     let mut modules: Vec<ModuleConfig> = Vec::new();
     // A module that speaks no HTTP has no route: which ones do is known when they are
     // loaded, so that only what is written can clash here.
     let mut is_written: Vec<bool> = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
         let is_routed = raw.route.is_some();
-        let module = build_module(index, raw, env, problems);
+        let module = build_module(index, raw, keys, env, problems);
         if modules.iter().any(|other| other.name == module.name) {
             problems.push(format!("module.{}", module.name), "two modules have this name", "rename one of them");
         }
@@ -297,19 +313,19 @@ fn build_modules(raw: Vec<RawModule>, flags: &Flags, env: &Env, problems: &mut P
     let default = modules.iter().zip(&is_written).position(|(module, written)| *written && root(module));
     let default = default.or_else(|| modules.iter().position(root));
     match (named, default.and_then(|at| modules.get_mut(at))) {
-        (Some(source), Some(default)) => default.source = source.into(),
-        (Some(source), None) => modules.push(default_module(source)),
+        (Some(source), Some(default)) => default.source = source,
+        (Some(source), None) => modules.push(default_module(source, keys)),
         (None, _) => {}
     }
     if modules.is_empty() {
-        modules.push(default_module(DEFAULT_MODULE));
+        modules.push(default_module(Location::Path(DEFAULT_MODULE.into()), keys));
     }
     modules
 }
 
 /// What the environment alone configures: one module at the root, named after
-/// its file, with everything that a default guest needs.
-fn default_module(source: &str) -> ModuleConfig {
+/// its file or repository, with everything that a default guest needs.
+fn default_module(source: Location, keys: &[PublicKey]) -> ModuleConfig {
     // Where local accounts are off it is told so, and goes on without.
     let grants = Grants {
         sql: Some(SqlGrant::default()),
@@ -319,17 +335,17 @@ fn default_module(source: &str) -> ModuleConfig {
         keyvalue: true,
         http: Vec::new(),
     };
-    ModuleConfig { smoke: Some("/".to_owned()), ..ModuleConfig::of_file(Path::new(source), grants) }
+    ModuleConfig { smoke: Some("/".to_owned()), keys: keys.to_vec(), ..ModuleConfig::alone(source, grants) }
 }
 
 impl ModuleConfig {
-    /// A module that is a file and nothing else: at the root, named after the file.
-    pub fn of_file(source: &Path, grants: Grants) -> Self {
-        let stem = source.file_stem().and_then(|stem| stem.to_str()).unwrap_or("module");
-        let name = stem.to_ascii_lowercase().replace('_', "-");
+    /// A module that is a source and nothing else: at the root, named after it.
+    pub fn alone(source: Location, grants: Grants) -> Self {
+        let name = source.stem().to_ascii_lowercase().replace(['_', '.'], "-");
         Self {
             name: if valid_name(&name) { name } else { "module".to_owned() },
-            source: source.into(),
+            source,
+            keys: Vec::new(),
             route: "/".to_owned(),
             grants,
             limits: ModuleLimits::default(),
@@ -349,8 +365,8 @@ pub fn valid_name(name: &str) -> bool {
         && !["public", "information-schema", crate::NAME].contains(&name)
 }
 
-fn build_module(index: usize, raw: RawModule, env: &Env, problems: &mut Problems) -> ModuleConfig {
-    let RawModule { name, source, route, grants, limits, config, smoke } = raw;
+fn build_module(index: usize, raw: RawModule, keys: &[PublicKey], env: &Env, problems: &mut Problems) -> ModuleConfig {
+    let RawModule { name, source, route, grants, limits, config, smoke, signature } = raw;
     let name = name.unwrap_or_default();
     let key = |field: &str| format!("module[{index}].{field}");
     if !valid_name(&name) {
@@ -365,6 +381,8 @@ fn build_module(index: usize, raw: RawModule, env: &Env, problems: &mut Problems
     if source.is_empty() {
         problems.push(key("source"), "missing", "name the .wasm file of the module");
     }
+    let source = source::location(&key("source"), &source, problems);
+    let keys = source::keys(&key("signature"), signature, problems).unwrap_or_else(|| keys.to_vec());
     let route = route.unwrap_or_else(|| "/".to_owned());
     if !route.starts_with('/') || (route.len() > 1 && route.ends_with('/')) {
         problems.push(key("route"), format!("`{route}` is not a prefix"), "write it as / or /prefix");
@@ -379,7 +397,7 @@ fn build_module(index: usize, raw: RawModule, env: &Env, problems: &mut Problems
         }
         path => Some(path.unwrap_or(&route).to_owned()),
     };
-    ModuleConfig { name, source: source.into(), route, grants, limits, config, smoke }
+    ModuleConfig { name, source, keys, route, grants, limits, config, smoke }
 }
 
 fn build_grants(key: &str, raw: RawGrants, env: &Env, problems: &mut Problems) -> Grants {

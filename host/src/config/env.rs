@@ -12,7 +12,12 @@ use super::problems::{Problems, nearest};
 pub struct Env(BTreeMap<String, String>);
 
 /// Variables of this product, for finding misspelled ones.
-const OWN: [&str; 21] = [
+const OWN: [&str; 26] = [
+    "INNKEEPER_SIGNATURE_KEYS",
+    "INNKEEPER_REGISTRY_USERNAME",
+    "INNKEEPER_REGISTRY_USERNAME_FILE",
+    "INNKEEPER_REGISTRY_PASSWORD",
+    "INNKEEPER_REGISTRY_PASSWORD_FILE",
     "INNKEEPER_WATCH",
     "INNKEEPER_GENERATION_HEADER",
     "INNKEEPER_TOKEN",

@@ -34,6 +34,9 @@ pub(super) struct RawFile {
     pub(super) swap: RawSwap,
     #[serde(default)]
     pub(super) dev: RawDev,
+    #[serde(default)]
+    pub(super) registry: RawRegistry,
+    pub(super) signature: Option<RawSignature>,
     #[serde(default, rename = "module")]
     pub(super) modules: Vec<RawModule>,
 }
@@ -90,6 +93,16 @@ pub(super) struct RawDev {
 }
 
 #[derive(Debug, Default, Deserialize)]
+pub(super) struct RawRegistry {
+    pub(super) insecure: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawSignature {
+    pub(super) keys: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct RawModule {
     pub(super) name: Option<String>,
     pub(super) source: Option<String>,
@@ -101,6 +114,7 @@ pub(super) struct RawModule {
     #[serde(default)]
     pub(super) config: BTreeMap<String, String>,
     pub(super) smoke: Option<String>,
+    pub(super) signature: Option<RawSignature>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -24,6 +24,7 @@ impl Config {
             swap,
             // Nothing that is served depends on it.
             project: _,
+            registries,
             modules: _,
         } = self;
         // What is printed of a secret is the same for all secrets.
@@ -44,6 +45,7 @@ impl Config {
             ("mcp", printed(mcp, &new.mcp)),
             ("compile", printed(compile, &new.compile)),
             ("swap", printed(swap, &new.swap)),
+            ("registry", printed(registries, &new.registries)),
         ];
         all.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }

@@ -106,7 +106,7 @@ fn a_route_that_is_not_written_clashes_with_none_and_the_written_root_is_the_def
     let file =
         "[[module]]\nname=\"tools\"\nsource=\"a.wasm\"\n[[module]]\nname=\"todo\"\nsource=\"b.wasm\"\nroute=\"/\"";
     let config = load(file, &[("INNKEEPER_MODULE", "c.wasm")]).expect("valid");
-    let sources: Vec<_> = config.modules.iter().map(|module| module.source.display().to_string()).collect();
+    let sources: Vec<_> = config.modules.iter().map(|module| module.source.to_string()).collect();
     assert_eq!(sources, ["a.wasm", "c.wasm"]);
 }
 
@@ -389,4 +389,67 @@ fn what_counts_after_a_restart_is_named() {
     let new = load("[mcp]\nrequire_auth = true\n[[module]]\nname = \"a\"\nsource = \"a.wasm\"", &[]).expect("valid");
     assert_eq!(old.differs(&new), ["max_in_flight", "llm", "mcp"]);
     assert!(old.differs(&old).is_empty());
+}
+
+#[test]
+fn modules_come_from_files_and_registries_and_from_nowhere_else() {
+    let named = |source: &str| load("", &[("INNKEEPER_MODULE", source)]).map(|config| config.modules[0].clone());
+    let module = named("oci://ghcr.io/acme/todo_list.v2:1.2").expect("valid");
+    assert_eq!(
+        (&*module.name, module.source.to_string()),
+        ("todo-list-v2", "oci://ghcr.io/acme/todo_list.v2:1.2".into())
+    );
+    assert!(module.keys.is_empty());
+    let problems = named("https://example.com/todo.wasm").expect_err("refused").to_string();
+    assert!(problems.contains("INNKEEPER_MODULE: modules do not come by `https://`"), "{problems}");
+    assert!(problems.contains("download it and name the file"), "{problems}");
+    refused(
+        "[registry]\ninsecure = [\"ada@x\"]\n[[module]]\nname=\"a\"\nsource=\"oci://ghcr.io/todo\"",
+        &[],
+        &["registry.insecure: `ada@x` is no registry", "module[0].source: `oci://ghcr.io/todo`: it has neither"],
+    );
+}
+
+#[test]
+fn a_password_is_for_one_registry() {
+    let login = [("INNKEEPER_REGISTRY_USERNAME", "ada"), ("INNKEEPER_REGISTRY_PASSWORD", "canary-7")];
+    let module = |name: &str, registry: &str| {
+        format!("[[module]]\nname=\"{name}\"\nsource=\"oci://{registry}/{name}:1\"\nroute=\"/{name}\"\n")
+    };
+    let two = [module("a", "ghcr.io"), module("b", "ghcr.io")].concat();
+    let config = load(&two, &login).expect("valid");
+    assert_eq!(config.registries.login.as_ref().expect("a login").registry.as_deref(), Some("ghcr.io"));
+    assert!(!format!("{config:?}").contains("canary-7"));
+    let other = [module("a", "ghcr.io"), module("b", "quay.io")].concat();
+    refused(&other, &login, &["modules come from `ghcr.io`, `quay.io`"]);
+    refused("", &login[..1], &["INNKEEPER_REGISTRY_PASSWORD: INNKEEPER_REGISTRY_USERNAME is set without it"]);
+    refused("", &login[1..], &["INNKEEPER_REGISTRY_USERNAME: INNKEEPER_REGISTRY_PASSWORD is set without it"]);
+}
+
+#[test]
+fn who_signs_is_said_for_all_modules_or_for_one() {
+    const KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
+        MCowBQYDK2VwAyEAeYH3wlAAZFZmFaXQvOAO1mceNq+LzoePjktu76+7msM=\n-----END PUBLIC KEY-----\n";
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    let (all, own, none) = (file("all.pem"), file("own.pem"), file("none.pem"));
+    for key in [&all, &own] {
+        std::fs::write(key, KEY).expect("written");
+    }
+    let toml = format!(
+        "[signature]\nkeys = [\"{all}\"]\n[[module]]\nname=\"a\"\nsource=\"a.wasm\"\nroute=\"/a\"\n\
+         [[module]]\nname=\"b\"\nsource=\"b.wasm\"\nroute=\"/b\"\nsignature = {{ keys = [\"{own}\"] }}\n"
+    );
+    let of = |vars: &[(&str, &str)]| {
+        let modules = load(&toml, vars).expect("valid").modules;
+        modules.iter().map(|module| module.keys[0].file.display().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&[]), [all.clone(), own.clone()]);
+    assert_eq!(of(&[("INNKEEPER_SIGNATURE_KEYS", &own)]), [own.clone(), own.clone()]);
+    let both = format!("{all}, {own}");
+    assert_eq!(load("", &[("INNKEEPER_SIGNATURE_KEYS", &both)]).expect("valid").modules[0].keys.len(), 2);
+    // A check that is asked for and checks nothing is a mistake, and never no check.
+    refused("[signature]\nkeys = []", &[], &["signature.keys: 0 keys"]);
+    refused("", &[("INNKEEPER_SIGNATURE_KEYS", &none)], &["INNKEEPER_SIGNATURE_KEYS: cannot read"]);
+    refused("[signature]\nkey = [\"x\"]", &[], &["missing field `keys`"]);
 }

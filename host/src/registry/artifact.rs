@@ -97,8 +97,10 @@ fn brought(engine: &Engine, source: &Source) -> Option<Component> {
     let component = deserialize(engine, &beside::read(source)?);
     component
         .inspect_err(|error| {
-            let path = beside::path(&source.path);
-            tracing::warn!(path = %path.display(), "a compiled module is of another build, and is made anew: {error:#}");
+            tracing::warn!(
+                module.source = source.name,
+                "a compiled module is of another build, and is made anew: {error:#}"
+            );
         })
         .ok()
 }

@@ -1,6 +1,5 @@
 //! A component, looked into without being served.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use wasmtime::Engine;
@@ -13,15 +12,17 @@ use super::declaration::Declaration;
 use super::link::{link, needed};
 use super::load::{Refused, Why, compile, declare};
 use super::manifest::{self, Manifest};
-use super::source::Source;
+use super::source::Sources;
 use crate::broker::sql::backend;
-use crate::config::{AccountsGrant, Database, Grants, SqlGrant};
+use crate::config::{AccountsGrant, Database, Grants, Location, SqlGrant};
 use crate::instance::Exports;
 
 /// What `innkeeper inspect` shows of a component.
 pub struct Inspection {
-    /// SHA-256 of the file.
+    /// SHA-256 of the component.
     pub digest: String,
+    /// What it is in its registry: the digest of its manifest.
+    pub manifest_digest: Option<String>,
     /// What it asks of the host.
     pub imports: Vec<String>,
     /// What the host can call.
@@ -43,13 +44,15 @@ pub struct Inspection {
 pub async fn inspect(
     engine: &Engine,
     artifacts: &Arc<Artifacts>,
-    source: &Path,
+    sources: &Sources,
+    source: &Location,
     database: &Database,
 ) -> Result<Inspection, Refused> {
-    let module = source.file_stem().and_then(|stem| stem.to_str()).unwrap_or("module").to_owned();
+    let module = Some(source.stem()).filter(|stem| !stem.is_empty()).unwrap_or("module").to_owned();
     let refused = |why| Refused { module: module.clone(), why };
-    let source = Source::read(source).await.map_err(refused)?;
-    let digest = source.digest.clone();
+    // Who vouches for it is `check`'s to see: this is for whoever has still to decide.
+    let source = sources.read(source, &[]).await.map_err(refused)?;
+    let (digest, manifest_digest) = (source.digest.clone(), source.manifest.clone());
     let component = compile(engine, artifacts, source).await.map_err(refused)?;
     let ty = component.component_type();
     let imports: Vec<String> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
@@ -75,5 +78,5 @@ pub async fn inspect(
     let manifest = manifest.map_err(|why| refused(Why::Offer(why)))?;
     let asks = Asks::new(imports.iter().cloned(), declaration.as_ref()).and_offers(&manifest);
     let grants = needed(imports.iter().map(String::as_str)).map_err(|unmet| refused(unmet.into()))?;
-    Ok(Inspection { digest, imports, exports, declaration, manifest, asks, grants })
+    Ok(Inspection { digest, manifest_digest, imports, exports, declaration, manifest, asks, grants })
 }

@@ -15,7 +15,9 @@ use super::compile::NotCompiled;
 use super::declaration::{Declaration, vet_all};
 use super::link::{Unmet, link};
 use super::manifest;
-use super::source::Source;
+use super::oci::NotPulled;
+use super::signature::Unsigned;
+use super::source::{Source, Sources};
 use crate::bindings::schema::SchemaExportsPre;
 use crate::broker::http::Servers;
 use crate::broker::identity::Identity;
@@ -41,7 +43,10 @@ pub struct Refused {
 #[derive(Debug, thiserror::Error)]
 pub enum Why {
     /// The file is not there, or cannot be read.
-    #[error("cannot read {}: {source}; set INNKEEPER_MODULE or the module's `source` to a .wasm file", path.display())]
+    #[error(
+        "cannot read {}: {source}; set INNKEEPER_MODULE or the module's `source` to a .wasm file, a directory with one, or oci://registry/name@sha256:…",
+        path.display()
+    )]
     Unreadable {
         /// Which file.
         path: PathBuf,
@@ -55,11 +60,22 @@ pub enum Why {
         /// Which file.
         path: PathBuf,
     },
+    /// It does not come from its registry.
+    #[error(transparent)]
+    Registry(NotPulled),
+    /// Nobody vouches for the file.
+    #[error("the signature {name} is refused: {why}")]
+    Unsigned {
+        /// The signature's file.
+        name: String,
+        /// Why.
+        why: Unsigned,
+    },
     /// Other bytes than a component's.
-    #[error("{} is not a WebAssembly component ({reason}); build it for the target wasm32-wasip2", path.display())]
+    #[error("{name} is not a WebAssembly component ({reason}); build it for the target wasm32-wasip2")]
     NotAComponent {
-        /// Which file.
-        path: PathBuf,
+        /// Which file or artifact.
+        name: String,
         /// What it is instead.
         reason: String,
     },
@@ -108,6 +124,13 @@ pub enum Why {
     Database(String),
 }
 
+impl Why {
+    /// Whether it may pass by itself.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Registry(why) if why.may_pass())
+    }
+}
+
 /// What modules that will be called share.
 pub struct Brokers {
     /// Local accounts, where they are on.
@@ -120,6 +143,8 @@ pub struct Brokers {
 
 /// Loads modules.
 pub struct Loader {
+    /// What reads them.
+    pub sources: Sources,
     /// What compiles them.
     pub engine: Engine,
     /// What was compiled before.
@@ -172,17 +197,17 @@ impl Loader {
 }
 
 pub(super) async fn compile(engine: &Engine, artifacts: &Arc<Artifacts>, source: Source) -> Result<Component, Why> {
-    let path = source.path.clone();
+    let name = source.name.clone();
     let reason = match &source.wasm[..] {
         [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Some("it is a core module"),
         [b'\0', b'a', b's', b'm', ..] => None,
         _ => Some("it is not WebAssembly at all"),
     };
     if let Some(reason) = reason {
-        return Err(Why::NotAComponent { path, reason: reason.to_owned() });
+        return Err(Why::NotAComponent { name, reason: reason.to_owned() });
     }
     artifacts.component(engine, source).await.map_err(|not| match not {
-        NotCompiled::Invalid(reason) => Why::NotAComponent { path, reason },
+        NotCompiled::Invalid(reason) => Why::NotAComponent { name, reason },
         other => Why::Compile(other),
     })
 }

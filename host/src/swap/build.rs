@@ -6,7 +6,7 @@ use super::live::{Live, Stamp, Version};
 use super::{Cause, Done, NotPublished, Swapper, smoke};
 use crate::broker::sql::{PrepareError, backend};
 use crate::config::ModuleConfig;
-use crate::registry::{Difference, Generation, Offer, Refused, Source};
+use crate::registry::{Difference, Generation, Offer, Refused};
 
 /// Which modules' files are read.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +50,9 @@ impl Swapper {
         }
         let same = |(a, b): (&Version, &Version)| Arc::ptr_eq(a.guest(), b.guest());
         if next.len() == live.modules.len() && next.iter().zip(&live.modules).all(same) {
+            // A tag may have moved to another artifact with the same component in it.
+            live.modules = next;
+            self.reports.name(live);
             return Ok(Done { generation: live.id, changed: Vec::new() });
         }
         let generation = candidate(live, &next)?;
@@ -64,15 +67,18 @@ impl Swapper {
     }
 
     async fn read(&self, live: &mut Live, config: &ModuleConfig) -> Result<Read, NotPublished> {
-        let refused = |why| Refused { module: config.name.clone(), why };
         // Before it is read: what is written meanwhile is a change.
         live.seen.insert(config.name.clone(), stamp(config).await);
-        let source = Source::read(&config.source).await.map_err(refused)?;
+        let source = self.parts.loader.read(config).await?;
+        let manifest = source.manifest.clone();
         if let Some(version) = live.version(&config.name) {
             let is_held = live.held.get(&config.name);
             let is_held = is_held.is_some_and(|(held, digest)| held == config && *digest == source.digest);
-            if is_held || version.is_of(config, &source.digest) {
+            if is_held {
                 return Ok(Read::Known(version.clone()));
+            }
+            if version.is_of(config, &source.digest) {
+                return Ok(Read::Known(Version { manifest, ..version.clone() }));
             }
         }
         self.parts.foreign.add(backend::schema_name(&config.name));
@@ -80,7 +86,7 @@ impl Swapper {
         if let Some(before) = live.version(&config.name) {
             tell_of_more(config, &before.offer, &offer);
         }
-        Ok(Read::Fresh(Version { config: config.clone(), offer, since: live.id + 1, upkeep: None }))
+        Ok(Read::Fresh(Version { config: config.clone(), offer, manifest, since: live.id + 1, upkeep: None }))
     }
 
     /// Migrates, and prepares every statement. A database that is away keeps a new
@@ -149,6 +155,6 @@ enum Read {
 }
 
 async fn stamp(config: &ModuleConfig) -> Option<Stamp> {
-    let path = config.source.clone();
-    tokio::task::spawn_blocking(move || Stamp::of(&path)).await.ok().flatten()
+    let (source, signed) = (config.source.clone(), !config.keys.is_empty());
+    tokio::task::spawn_blocking(move || Stamp::of(&source, signed)).await.ok().flatten()
 }

@@ -7,9 +7,9 @@ use std::time::SystemTime;
 
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::ModuleConfig;
+use crate::config::{Location, ModuleConfig};
 use crate::instance::Guest;
-use crate::registry::Offer;
+use crate::registry::{Offer, locate, signature_of};
 
 /// The modules that are served, and what they were.
 #[derive(Default)]
@@ -31,6 +31,8 @@ pub(super) struct Live {
 pub(super) struct Version {
     pub(super) config: ModuleConfig,
     pub(super) offer: Offer,
+    /// What it is in its registry, where it comes from one: the digest of its manifest.
+    pub(super) manifest: Option<String>,
     /// The generation that it was served in first.
     pub(super) since: u64,
     /// What is done for it as long as it is the one that counts.
@@ -68,6 +70,13 @@ impl Live {
 /// is the file that counts: a volume of Kubernetes swaps all of its files by one link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
+    file: FileStamp,
+    /// Of the signature beside it, where there has to be one.
+    signature: Option<FileStamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct FileStamp {
     file: (u64, u64),
     length: u64,
     modified: Option<SystemTime>,
@@ -75,8 +84,19 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// None: it is not there. Asks the disk, which may take its time.
-    pub(super) fn of(path: &Path) -> Option<Self> {
+    /// None: it is not there, or not a file. Asks the disk, which may take its time.
+    pub(super) fn of(source: &Location, signed: bool) -> Option<Self> {
+        // What a registry has is asked for when the operator says so.
+        let Location::Path(path) = source else { return None };
+        // A directory without exactly one is told from what it becomes.
+        let path = locate(path).unwrap_or_else(|_| path.clone());
+        let signature = if signed { FileStamp::of(&signature_of(&path)) } else { None };
+        Some(Self { file: FileStamp::of(&path)?, signature })
+    }
+}
+
+impl FileStamp {
+    fn of(path: &Path) -> Option<Self> {
         use std::os::unix::fs::MetadataExt;
         let metadata = std::fs::metadata(path).ok()?;
         Some(Self {

@@ -53,7 +53,11 @@ impl NotPublished {
 
     /// Whether it may pass by itself.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Schema { source: PrepareError::Unreachable(_), .. })
+        match self {
+            Self::Schema { source, .. } => matches!(source, PrepareError::Unreachable(_)),
+            Self::Module(refused) => refused.why.may_pass(),
+            Self::Config(_) | Self::Smoke { .. } | Self::Unknown(_) | Self::NothingBefore(_) => false,
+        }
     }
 }
 

@@ -37,6 +37,10 @@ impl Attempt {
 /// What there is to say of one module.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Told {
+    /// Where it comes from, as it is written.
+    pub source: String,
+    /// What it is in its registry: the digest of its manifest.
+    pub manifest: Option<String>,
     /// The generation that this version was served in first.
     pub since: u64,
     /// The version that it can be taken back to, in hexadecimal.
@@ -88,8 +92,19 @@ impl Reports {
             (told.since, told.previous) = (version.since, previous);
         }
         shown.refused = None;
+        drop(shown);
+        self.name(live);
         #[expect(clippy::cast_precision_loss, reason = "nobody swaps that often")]
         metrics::gauge!(telemetry::GENERATION).set(live.id as f64);
+    }
+
+    /// Where the modules come from now.
+    pub(super) fn name(&self, live: &Live) {
+        let mut shown = self.lock();
+        for version in &live.modules {
+            let told = shown.modules.entry(version.config.name.clone()).or_default();
+            (told.source, told.manifest) = (version.config.source.to_string(), version.manifest.clone());
+        }
     }
 
     /// A guest that is served no more; it goes with its last call, or with the version

@@ -7,12 +7,12 @@
 //! one system call per module.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::build::Look;
-use super::live::Stamp;
+use super::live::{Stamp, Version};
 use super::{Cause, Swapper};
+use crate::config::Location;
 
 /// Between two looks. What is the same in two of them is taken for whole, so that a
 /// file in the middle of being copied is not, nor others beside it until it is. Shorter:
@@ -43,12 +43,15 @@ impl Swapper {
 
     async fn changed_files(&self) -> Found {
         let live = self.live.lock().await;
-        let files = live.modules.iter().map(|version| (version.config.name.clone(), version.config.source.clone()));
-        let (files, seen): (Vec<(String, PathBuf)>, _) = (files.collect(), live.seen.clone());
+        let files = live
+            .modules
+            .iter()
+            .map(|Version { config, .. }| (config.name.clone(), config.source.clone(), !config.keys.is_empty()));
+        let (files, seen): (Vec<(String, Location, bool)>, _) = (files.collect(), live.seen.clone());
         drop(live);
         // A disk may take its time.
         let stamps = tokio::task::spawn_blocking(move || {
-            let stamped = files.into_iter().map(|(module, path)| (module, Stamp::of(&path)));
+            let stamped = files.into_iter().map(|(module, source, signed)| (module, Stamp::of(&source, signed)));
             stamped.filter(|(module, stamp)| seen.get(module) != Some(stamp)).collect()
         });
         stamps.await.unwrap_or_default()

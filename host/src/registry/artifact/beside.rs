@@ -33,7 +33,7 @@ pub fn compile(source: &Path) -> wasmtime::Result<PathBuf> {
 
 /// The code beside a component, if it was made of its bytes and can be trusted.
 pub(super) fn read(source: &Source) -> Option<Vec<u8>> {
-    let path = path(&source.path);
+    let path = path(source.file.as_ref()?);
     let mut code = fs::read(&path).ok()?;
     if super::hex(code.get(..DIGEST_BYTES)?) != source.digest {
         return None;
