@@ -44,8 +44,8 @@ async fn a_module_that_cannot_be_served_is_refused_with_its_name_and_the_reason(
             "imports `acme:unknown/thing@1.0.0`, which this host does not provide",
         ),
         (
-            Some(wat("(component (import \"wasi:keyvalue/store@0.2.0\" (instance)))")),
-            "imports `wasi:keyvalue/store@0.2.0`, which this host does not provide",
+            Some(wat("(component (import \"wasi:blobstore/blobstore@0.2.0\" (instance)))")),
+            "imports `wasi:blobstore/blobstore@0.2.0`, which this host does not provide",
         ),
         (Some(wat("(component)")), "exports nothing that can be served; export wasi:http/incoming-handler"),
     ] {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::asks::Asks;
-use super::load::{Refused, Why};
 use super::manifest::{Manifest, Tool};
+use super::refused::{Refused, Why};
 use crate::bindings::offers::exports::innkeeper::backend::prompts::Prompt;
 use crate::bindings::offers::exports::innkeeper::backend::resources::Template;
 use crate::instance::Guest;

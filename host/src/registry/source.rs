@@ -6,8 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::artifact::digest;
-use super::load::{Loader, Refused, Why};
+use super::load::Loader;
 use super::oci;
+use super::refused::{Refused, Why};
 use super::signature::{self, Unsigned};
 use crate::config::{Location, ModuleConfig, PublicKey, Registries};
 

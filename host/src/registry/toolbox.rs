@@ -1,8 +1,8 @@
 //! What modules are granted of each other's tools, held to what there is. Pure.
 
 use super::catalogue::{Catalogue, Named};
-use super::load::{Refused, Why};
 use super::manifest::Tool;
+use super::refused::{Refused, Why};
 use crate::config::ToolGrant;
 use crate::instance::Guest;
 

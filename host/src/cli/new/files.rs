@@ -22,6 +22,7 @@ pub(super) const WIT: Files = files! { "wit":
     "deps/filesystem.wit",
     "deps/http.wit",
     "deps/io.wit",
+    "deps/keyvalue/store.wit",
     "deps/random.wit",
     "deps/sockets.wit",
     "identity.wit",
