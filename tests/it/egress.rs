@@ -191,6 +191,22 @@ async fn answers_that_nobody_reads_are_let_go_with_the_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_traps_lets_go_of_all_that_it_had_under_way() {
+    let upstream = Upstream::start().await;
+    let host = courier(&local(&upstream, ""), "").await;
+    // After each number of requests, and more altogether than there are places.
+    for round in 0..24 {
+        let mut errands = vec![with(to(&upstream, "/endless"), json!({ "unread": true })); round % 12];
+        errands.push(with(to(&upstream, "/"), json!({ "trap": true })));
+        let answer = host.post("/courier/send", &json!(errands)).send().await.expect("an answer");
+        assert_eq!(answer.status(), 500);
+    }
+    assert_eq!(host.running().await, 0);
+    let all = send_all(&host, &json!(vec![to(&upstream, "/"); 16])).await;
+    assert!(all.iter().all(|answer| answer["status"] == 200), "{all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_other_end_of_tls_is_who_the_grant_names() {
     let named = |name: &str| rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
     let acceptor = |certified: &rcgen::CertifiedKey<rcgen::KeyPair>| {

@@ -31,6 +31,10 @@ const MISDEEDS: [(&str, u16); 17] = [
     ("status-600", 502),
     ("egress", 200),
 ];
+/// What `linger` does by path: work after a whole answer, which counts for nothing, and
+/// answers without an end.
+const LINGERING: [(&str, u16); 6] =
+    [("loop", 200), ("sleep", 200), ("empty", 0), ("drip", 0), ("print", 0), ("open", 0)];
 /// Calls of each kind that are under way at once.
 const AT_ONCE: usize = 3;
 const ROUNDS: usize = 4;
@@ -87,7 +91,7 @@ async fn a_polite_guest_is_served_beside_every_kind_of_hostile_one() {
     let shelf = tempfile::tempdir().expect("a directory");
     let limits = "limits = { cpu = \"100ms\", wall = \"1s\", memory = \"8MiB\", host_calls = 1000 }\nsmoke = \"off\"";
     let polite = module("polite", "hello", "").replace("\"/polite\"", "\"/\"");
-    let mut file = polite + &module("misbehave", "misbehave", limits);
+    let mut file = polite + &module("misbehave", "misbehave", limits) + &module("linger", "linger", limits);
     for raw in RAWS {
         let path = shelf.path().join(format!("{}.wasm", raw.name));
         std::fs::write(&path, raw.component()).expect("written");
@@ -107,6 +111,7 @@ async fn a_polite_guest_is_served_beside_every_kind_of_hostile_one() {
         .iter()
         .map(|raw| (host.url(&format!("/raw/{}", raw.name)), raw.status))
         .chain(MISDEEDS.map(|(path, status)| (host.url(&format!("/misbehave/{path}")), status)))
+        .chain(LINGERING.map(|(path, status)| (host.url(&format!("/linger/{path}")), status)))
         .collect();
     let client = http_client();
     // Once before anything is measured: what is loaded at the first call is loaded then.

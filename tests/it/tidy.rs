@@ -281,3 +281,29 @@ fn nothing_is_unwrapped_and_nothing_left_undone_without_a_kind() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// The documentation names tests that show what it promises; they have to be there.
+#[test]
+fn the_tests_that_the_documentation_names_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = std::fs::read_to_string(root.join("docs/security.md")).expect("text");
+    let words = text.split('`').skip(1).step_by(2).map(|word| word.trim_start_matches("cargo xtask test "));
+    let mut named = 0;
+    for word in words.filter(|word| word.contains("::")) {
+        let (module, test) = word.split_once("::").expect("two parts");
+        let file = root.join(format!("tests/it/{module}.rs"));
+        let below = root.join(format!("tests/it/{module}"));
+        let unit = root.join(format!("host/src/broker/{module}/{test}/tests.rs"));
+        let is_there = match test {
+            "" => file.exists(),
+            test => {
+                below.join(format!("{test}.rs")).exists()
+                    || unit.exists()
+                    || std::fs::read_to_string(&file).is_ok_and(|text| text.contains(&format!("fn {test}")))
+            }
+        };
+        assert!(is_there, "docs/security.md names `{word}`, and there is no such test");
+        named += 1;
+    }
+    assert!(named > 20, "{named} tests are named");
+}

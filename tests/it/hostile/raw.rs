@@ -13,14 +13,16 @@ pub struct Raw {
     rest: &'static str,
     /// What `realloc` does.
     realloc: &'static str,
+    /// What is done after the call has returned.
+    post_return: &'static str,
 }
 
 const fn raw(name: &'static str, status: u16, body: &'static str) -> Raw {
-    Raw { name, status, body, rest: "", realloc: "(i32.const 1024)" }
+    Raw { name, status, body, rest: "", realloc: "(i32.const 1024)", post_return: "" }
 }
 
 /// Guests that loop, grow, recurse, leak and lie to the boundary.
-pub const RAWS: [Raw; 26] = [
+pub const RAWS: [Raw; 30] = [
     raw("loop", 504, "(loop $l (br $l))"),
     // Host calls that cost the guest nothing.
     raw("loop-of-host-calls", 504, "(loop $l (call $drop (call $new)) (br $l))"),
@@ -89,6 +91,20 @@ pub const RAWS: [Raw; 26] = [
     Raw { realloc: "(i32.const 3)", ..raw("realloc-out-of-line", 500, ENTRIES) },
     Raw { realloc: "(unreachable)", ..raw("realloc-trap", 500, ENTRIES) },
     Raw { realloc: "(loop $l (br $l)) (i32.const 0)", ..raw("realloc-loop", 504, ENTRIES) },
+    // GHSA-7v24: a call of the host's within one.
+    Raw {
+        realloc: "(call_indirect (type $call) (i32.const 0))",
+        rest: CALLED,
+        ..raw("realloc-calls-the-host", 500, ENTRIES)
+    },
+    Raw {
+        realloc: "(call_indirect (type $call) (i32.const 0))",
+        rest: RECURSES,
+        ..raw("realloc-recursion", 500, ENTRIES)
+    },
+    // After the call, when nothing of it may count any more.
+    Raw { post_return: "(loop $l (br $l))", ..raw("post-return-loop", 504, "") },
+    Raw { post_return: "(drop (call $new))", ..raw("post-return-calls-the-host", 500, "") },
     // Before the first call.
     Raw { rest: "(func $s (loop $l (br $l))) (start $s)", ..raw("start-loop", 504, "") },
     Raw { rest: "(func $s (unreachable)) (start $s)", ..raw("start-trap", 500, "") },
@@ -100,10 +116,14 @@ const ENTRIES: &str = "(local $f i32) (local.set $f (call $new))
     (call $append (local.get $f) (i32.const 64) (i32.const 1) (i32.const 64) (i32.const 1) (i32.const 128))
     (call $entries (local.get $f) (i32.const 256))";
 
+/// What `realloc` calls.
+const CALLED: &str = "(elem (table 0) (i32.const 0) func $new)";
+const RECURSES: &str = "(func $deep (result i32) (call $deep)) (elem (table 0) (i32.const 0) func $deep)";
+
 impl Raw {
     /// The component.
     pub fn component(&self) -> Vec<u8> {
-        let Self { body, rest, realloc, .. } = self;
+        let Self { body, rest, realloc, post_return, .. } = self;
         let text = format!(
             r#"(component
     (import "wasi:http/types@0.2.0" (instance $types
@@ -131,10 +151,13 @@ impl Raw {
     (alias export $types "fields" (type $fields))
     (core module $memory
         (memory (export "memory") 2)
+        (type $call (func (result i32)))
+        (table (export "table") 1 funcref)
         (func (export "realloc") (param i32 i32 i32 i32) (result i32) {realloc}))
     (core instance $memory (instantiate $memory))
     (alias core export $memory "memory" (core memory $mem))
     (alias core export $memory "realloc" (core func $realloc))
+    (alias core export $memory "table" (core table $table))
     (core func $new (canon lower (func $types "[constructor]fields")))
     (core func $drop (canon resource.drop $fields))
     (core func $from_list (canon lower (func $types "[static]fields.from-list")
@@ -148,6 +171,7 @@ impl Raw {
         (memory $mem) (realloc $realloc)))
     (core module $guest
         (import "" "memory" (memory 2))
+        (import "" "table" (table 1 funcref))
         (import "" "new" (func $new (result i32)))
         (import "" "drop" (func $drop (param i32)))
         (import "" "from-list" (func $from_list (param i32 i32 i32)))
@@ -156,9 +180,11 @@ impl Raw {
         (import "" "request" (func $request (param i32) (result i32)))
         (import "" "set-method" (func $set_method (param i32 i32 i32 i32) (result i32)))
         {rest}
+        (func (export "post-return") {post_return})
         (func (export "handle") (param $request_handle i32) (param $out i32) {body}))
     (core instance $guest (instantiate $guest (with "" (instance
         (export "memory" (memory $mem))
+        (export "table" (table $table))
         (export "new" (func $new))
         (export "drop" (func $drop))
         (export "from-list" (func $from_list))
@@ -167,8 +193,9 @@ impl Raw {
         (export "request" (func $request))
         (export "set-method" (func $set_method))))))
     (alias core export $guest "handle" (core func $run))
+    (alias core export $guest "post-return" (core func $after))
     (func $handle (param "request" (own $in)) (param "response-out" (own $out))
-        (canon lift (core func $run)))
+        (canon lift (core func $run) (post-return $after)))
     (instance $handler (export "handle" (func $handle)))
     (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#
         );
