@@ -30,7 +30,7 @@ use crate::broker::http::Servers;
 use crate::broker::{identity::Identity, keyvalue, llm, sql};
 use crate::call::Call;
 use crate::config::{ModuleLimits, ToolGrant};
-use crate::engine::TICK;
+use crate::engine::{Running, TICK};
 use crate::telemetry;
 
 /// Bytes that one host call may lift out of a guest: the largest body chunk or
@@ -137,6 +137,7 @@ pub struct State {
     http: WasiHttpCtx,
     hooks: view::Hooks,
     log: guest_log::GuestLog,
+    _running: Running,
 }
 
 impl State {
@@ -151,7 +152,7 @@ impl State {
         let wasi = WasiCtx::builder().max_random_size(RANDOM_BYTES).stdout(log.clone()).stderr(log.clone()).build();
         let budget = Budget::new(&profile.limits);
         let hooks = view::Hooks(egress::Egress::new(&profile, &call));
-        Self { call, profile, budget, table, wasi, http, hooks, log }
+        Self { call, profile, budget, table, wasi, http, hooks, log, _running: Running::begin() }
     }
 
     /// Counts one call of a host function.
