@@ -10,6 +10,7 @@
 //! It reports every mistake at once. After it no invalid configuration exists.
 
 mod build;
+mod certificates;
 mod compile;
 mod database;
 pub mod egress;

@@ -33,6 +33,7 @@ pub mod config;
 pub mod database;
 pub mod fault;
 pub mod telemetry;
+pub mod tls;
 
 /// The product's name in environment variables (`INNKEEPER_…`), metrics and
 /// file names: a second spelling would be for ever.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// Each unit with its layer. The longest prefix counts.
-const LAYERS: [(&str, u8); 21] = [
+const LAYERS: [(&str, u8); 22] = [
     ("main", 9),
     ("cli", 9),
     ("app", 8),
@@ -25,6 +25,7 @@ const LAYERS: [(&str, u8); 21] = [
     ("call", 0),
     ("fault", 0),
     ("telemetry", 0),
+    ("tls", 0),
     ("bindings", 0),
 ];
 /// The layer of `broker/*/host.rs`: they know guests, the rest of a broker does not.

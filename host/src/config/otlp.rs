@@ -8,11 +8,9 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Env, Problems};
+use super::{Env, Problems, certificates};
 
 /// What the specification says when nothing is set.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -216,13 +214,9 @@ fn resource(env: &Env, problems: &mut Problems) -> Vec<(String, String)> {
 fn roots(env: &Env, problems: &mut Problems) -> Option<RootCertStore> {
     let (key, path) = either(env, "CERTIFICATE")?;
     let mut roots = RootCertStore::empty();
-    let read = CertificateDer::pem_file_iter(path).map_err(|error| error.to_string()).and_then(|certificates| {
-        for certificate in certificates {
-            let certificate = certificate.map_err(|error| error.to_string())?;
-            roots.add(certificate).map_err(|error| error.to_string())?;
-        }
-        if roots.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(()) }
-    });
+    let read = certificates::read(path);
+    let read =
+        read.and_then(|all| all.into_iter().try_for_each(|one| roots.add(one)).map_err(|error| error.to_string()));
     if let Err(what) = read {
         problems.push(key, format!("cannot use {path}: {what}"), "name a file of certificates in PEM, or remove it");
     }

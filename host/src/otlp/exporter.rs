@@ -17,13 +17,12 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use prost::Message;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::news::{Lost, News};
 use super::{Stopping, TlsError};
-use crate::config;
+use crate::{config, tls};
 
 /// Time for a connection. Longer, and a batch has no time for a second try.
 const CONNECT_TIME: Duration = Duration::from_secs(3);
@@ -91,7 +90,8 @@ impl Exporter {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_connect_timeout(Some(CONNECT_TIME));
-        let tls = HttpsConnectorBuilder::new().with_tls_config(tls(config.roots.clone())?);
+        let roots = config.roots.clone().unwrap_or_else(tls::usual_roots);
+        let tls = HttpsConnectorBuilder::new().with_tls_config(tls::client(roots)?);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIME)
@@ -102,15 +102,6 @@ impl Exporter {
         let resource = ResourceAttributesWithSchema::default();
         Ok(Self { target, resource, tasks, runtime, lost, news: Mutex::default() })
     }
-}
-
-/// TLS by ring. Without configured roots those that browsers trust: the image
-/// has none of its own.
-fn tls(roots: Option<RootCertStore>) -> Result<ClientConfig, TlsError> {
-    let usual = || RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(roots.unwrap_or_else(usual)).with_no_client_auth())
 }
 
 impl SpanExporter for Exporter {

@@ -1,18 +1,17 @@
 //! What requests are sent with: one pool of connections per server.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::{ClientConfig, RootCertStore};
 
 use super::body::Counted;
 use super::resolve::Resolver;
 use super::{CONNECT, UNDER_WAY};
 use crate::config::HttpGrant;
+use crate::tls;
 
 /// An idle connection is kept for so long. Longer: it is more often the server that
 /// closes it, just when it is used again.
@@ -24,22 +23,16 @@ const FIELDS: usize = 64;
 pub(super) type Client = legacy::Client<HttpsConnector<HttpConnector<Resolver>>, Counted>;
 
 pub(super) fn new(grant: &HttpGrant) -> Result<Client, rustls::Error> {
-    // The provider and the roots are given, as for the host's other clients: an
-    // image without a system has no roots of its own.
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut roots = tls::usual_roots();
     for root in &grant.roots {
         roots.add(root.clone())?;
     }
-    let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
     let mut connector = HttpConnector::new_with_resolver(Resolver::new(grant.clone()));
     // The scheme is the other layer's to look at.
     connector.enforce_http(false);
     connector.set_nodelay(true);
     connector.set_connect_timeout(Some(CONNECT));
-    let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls::client(roots)?);
     let builder = if grant.is_https { builder.https_only() } else { builder.https_or_http() };
     let connector = builder.enable_http1().wrap_connector(connector);
     Ok(legacy::Client::builder(TokioExecutor::new())

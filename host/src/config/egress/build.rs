@@ -1,15 +1,14 @@
 //! From the entries of a grant to servers.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::{HeaderName, HeaderValue, Method, header};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
 
 use super::{HttpGrant, HttpSecret, Reach};
 use crate::config::raw::{RawHttpGrant, RawHttpServer};
-use crate::config::{Env, Problems};
+use crate::config::{Env, Problems, certificates};
 
 /// Names that lead into a network of somebody's own, wherever they are asked for.
 const PRIVATE_NAMES: [&str; 6] = ["localhost", "local", "internal", "svc", "cluster.local", "home.arpa"];
@@ -143,14 +142,10 @@ fn is_framing(name: &HeaderName) -> bool {
 }
 
 fn roots(key: &str, path: &str, problems: &mut Problems) -> Vec<CertificateDer<'static>> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let why = match read {
-        Ok(roots) if !roots.is_empty() => return roots,
-        Ok(_) => "there is no certificate in it".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    problems.push(key, format!("cannot read {path}: {why}"), "name a file of PEM certificates");
-    Vec::new()
+    certificates::read(path).unwrap_or_else(|why| {
+        problems.push(key, format!("cannot read {path}: {why}"), "name a file of PEM certificates");
+        Vec::new()
+    })
 }
 
 /// A mistake that would be told at each request is told at the start.
@@ -162,8 +157,6 @@ fn check_reach(key: &str, grant: &HttpGrant, problems: &mut Problems) {
         None if PRIVATE_NAMES.iter().any(is_private_name) => Reach::Private,
         None => Reach::Public,
     };
-    let is_own = |address: IpAddr| address.is_loopback();
-    let place = if grant.address().is_some_and(is_own) { "this machine" } else { "a private network" };
     match reach {
         _ if grant.may_reach(reach) => {}
         Reach::Never => {
@@ -171,6 +164,7 @@ fn check_reach(key: &str, grant: &HttpGrant, problems: &mut Problems) {
             problems.push(key, what, "name a server with an address of its own");
         }
         _ => {
+            let place = if reach == Reach::Loopback { "this machine" } else { "a private network" };
             let hint = format!("write {{ host = \"{}\", private = true }} if that is meant", grant.origin());
             problems.push(key, format!("`{}` is in {place}", grant.host), hint);
         }

@@ -15,6 +15,7 @@ use super::manifest::{ACCEPT, Layer, MANIFEST_BYTES};
 use super::trouble::Trouble;
 use crate::config::{Reference, Registries};
 use crate::registry::artifact::digest;
+use crate::tls;
 
 /// For the connection, with TLS. Longer: a host that starts waits longer before it takes
 /// what it has kept.
@@ -184,17 +185,10 @@ fn spread() -> f64 {
     f64::from(byte[0]) / 255.0
 }
 
-/// Nothing is read from the environment. The roots are given, as for the host's other
-/// clients: an image without a system has none of its own.
+/// Nothing is read from the environment.
 fn http(is_plain: bool) -> Result<reqwest::Client, Trouble> {
     let failed = |why: String| Trouble::Client(why);
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let tls =
-        rustls::ClientConfig::builder_with_provider(std::sync::Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| failed(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+    let tls = tls::client(tls::usual_roots()).map_err(|error| failed(error.to_string()))?;
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .user_agent(concat!("innkeeper/", env!("CARGO_PKG_VERSION")))

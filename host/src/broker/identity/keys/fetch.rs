@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use crate::broker::identity::public_key::Jwk;
+use crate::tls;
 
 /// Bytes of a key set. An RSA key of 4096 bits takes 800.
 const SET_BYTES: usize = 64 << 10;
@@ -52,13 +53,8 @@ pub(in crate::broker::identity) struct Fetcher {
 impl Fetcher {
     pub(super) fn new(url: &Url) -> Result<Self, &'static str> {
         let uri = url.as_str().parse().map_err(|_| "the URL of the JWKS cannot be asked for")?;
-        let provider = rustls::crypto::ring::default_provider();
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(provider)
-            .map_err(|_| "TLS has no cipher suites")?
-            .https_or_http()
-            .enable_http1()
-            .build();
+        let tls = tls::client(tls::usual_roots()).map_err(|_| "TLS has no cipher suites")?;
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
         // Asked twice a minute at most, so there is nothing to keep open.
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
         Ok(Self { uri, client })

@@ -2,18 +2,16 @@
 //! key. Nothing is read from the environment, and no redirect or proxy takes a
 //! request anywhere else.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_openai::config::Config;
 use http::{HeaderMap, HeaderValue, header};
 use reqwest::redirect::Policy;
-use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::UpstreamError;
 use crate::config::{LlmModel, LlmTimeouts};
-use crate::{NAME, VERSION};
+use crate::{NAME, VERSION, tls};
 
 /// An idle connection is kept for so long: the turns of one conversation follow
 /// each other closely, and providers close idle ones after a minute or more.
@@ -78,14 +76,7 @@ impl Config for Access {
 /// A pool of connections. It has no time limit of its own, which would end long
 /// answers; `Upstream` has four.
 pub(super) fn http(is_https: bool, timeouts: &LlmTimeouts) -> Result<reqwest::Client, UpstreamError> {
-    // The provider and the roots are given, as for the host's other clients: an
-    // image without a system has no roots of its own.
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(UpstreamError::Tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let tls = tls::client(tls::usual_roots()).map_err(UpstreamError::Tls)?;
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         // An address that the operator wrote with `http` is asked by HTTP.
