@@ -19,9 +19,8 @@ mod policy;
 mod record;
 mod resolve;
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
@@ -163,23 +162,24 @@ impl Servers {
         patience: Patience,
         span: &Span,
     ) -> Result<Response<Answer>, HttpError> {
-        let wait =
-            |wanted: Option<Duration>, most: Duration| Instant::now() + wanted.map_or(most, |time| time.min(most));
-        let place = tokio::time::timeout_at(wait(patience.connect, CONNECT).into(), self.place()).await;
+        let within = |wanted: Option<Duration>, most: Duration| wanted.map_or(most, |time| time.min(most));
+        let (connect, idle) = (within(patience.connect, CONNECT), within(patience.between_bytes, WAIT));
+        let place = tokio::time::timeout(connect, self.place()).await;
         let place = place.map_err(|_| HttpError::Busy)?;
         let (mut head, body) = request.into_parts();
         headers::prepare(&mut head.headers, &server.grant, &record.call, span);
         head.uri = uri;
         let request = Request::from_parts(head, Counted::new(body, self.bytes));
-        let until = wait(patience.connect, CONNECT) + patience.first_byte.map_or(WAIT, |time| time.min(WAIT));
-        let sending = pin!(server.client.request(request));
-        let answered = tokio::time::timeout_at(until.into(), sending).await.map_err(|_| HttpError::Late)?;
-        let response = answered.map_err(HttpError::of)?;
-        let echo = Echo::of(&server.grant);
-        if response.status().is_informational() || echo.is_in(response.headers()) {
-            return Err(if response.status().is_informational() { HttpError::Protocol } else { HttpError::Echo });
+        let answered =
+            tokio::time::timeout(connect + within(patience.first_byte, WAIT), server.client.request(request));
+        let response = answered.await.map_err(|_| HttpError::Late)?.map_err(HttpError::of)?;
+        if response.status().is_informational() {
+            return Err(HttpError::Protocol);
         }
-        let idle = patience.between_bytes.map_or(WAIT, |time| time.min(WAIT));
+        let echo = Echo::of(&server.grant);
+        if echo.is_in(response.headers()) {
+            return Err(HttpError::Echo);
+        }
         let (record, server) = (record.clone(), server.grant.origin());
         Ok(response.map(|body| Answer::new(body, Bounds { bytes: self.bytes, idle }, echo, (record, server, place))))
     }

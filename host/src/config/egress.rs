@@ -52,16 +52,11 @@ impl HttpSecret {
 }
 
 impl HttpGrant {
-    /// Whether this is what a request is addressed to, by any of the ways to write it.
+    /// Whether this is what a request is addressed to: as a whole, with or without a port
+    /// that goes without saying.
     pub fn is(&self, is_https: bool, authority: &str) -> bool {
-        let default_port = if self.is_https { 443 } else { 80 };
-        let (name, port) = match authority.strip_prefix(self.host.as_str()) {
-            Some("") => (true, default_port),
-            // Not parsed, but compared: `443`, and not `0443` or `+443`.
-            Some(rest) => (rest == format!(":{}", self.port), self.port),
-            None => (false, 0),
-        };
-        is_https == self.is_https && name && port == self.port
+        let with_port = || format!("{}:{}", self.host, self.port);
+        is_https == self.is_https && (authority == self.authority() || authority == with_port())
     }
 
     /// `scheme://host:port`, for people and for the URI that is connected to.

@@ -11,7 +11,9 @@ use crate::config::HttpGrant;
 const LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 /// What says of a request where it has come from, which is the host's to say, and what
 /// asks the connection for something. `wasi:http` itself keeps guests from the rest.
-const NOT_THE_GUESTS: [&str; 11] = [
+const NOT_THE_GUESTS: [&str; 12] = [
+    // The client makes it from the address, which is made from the grant.
+    "host",
     "expect",
     "te",
     "trailer",
@@ -29,10 +31,6 @@ const NOT_THE_GUESTS: [&str; 11] = [
 pub(super) fn prepare(headers: &mut HeaderMap, grant: &HttpGrant, call: &Call, span: &Span) {
     for name in NOT_THE_GUESTS {
         headers.remove(name);
-    }
-    // The connection is made from the grant, and so is this.
-    if let Ok(host) = HeaderValue::from_str(&grant.authority()) {
-        headers.insert(header::HOST, host);
     }
     let hops = call.client.map_or(0, |client| client.hops);
     let passed = vec![NAME; usize::from(hops) + 1].join(", ");
