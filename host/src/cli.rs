@@ -31,9 +31,6 @@ use crate::telemetry::{self, Format};
 const EX_UNAVAILABLE: u8 = 69;
 const EX_CONFIG: u8 = 78;
 
-/// Slots for looking at modules one by one; a guest with an interpreter takes several.
-const INSPECT_INSTANCES: u32 = 16;
-
 /// How long the token lives that development mode prints.
 const DEV_TOKEN_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 

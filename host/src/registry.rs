@@ -24,7 +24,7 @@ use arc_swap::ArcSwapOption;
 pub use asks::{Asks, Difference};
 pub use catalogue::{Catalogue, Named, Offer, hash};
 pub use declaration::Declaration;
-pub use inspect::{Inspection, inspect};
+pub use inspect::Inspection;
 pub use load::{Brokers, Loader};
 pub use manifest::{Manifest, Schema, Tool};
 pub use oci::{NotPulled, Trouble};

@@ -1,24 +1,13 @@
 //! `innkeeper check`: `serve` without the bind, and without touching a schema.
 
-use std::sync::Arc;
-
-use super::process::compiler;
-use super::{CliError, INSPECT_INSTANCES, print};
-use crate::app::StartError;
+use super::{CliError, print, process};
 use crate::broker::sql::Readiness;
 use crate::config::Config;
-use crate::engine;
-use crate::registry::{Generation, Loader, Sources, artifact::Artifacts};
+use crate::registry::Generation;
 
 /// Reports everything that would keep `serve` from serving.
 pub(super) async fn check(config: Config) -> Result<(), CliError> {
-    let loader = Loader {
-        sources: Sources::new(config.registries.clone(), &config.cache_dir),
-        engine: engine::build(INSPECT_INSTANCES).map_err(StartError::Engine)?,
-        artifacts: Arc::new(Artifacts::open(&config.cache_dir, compiler(&config)).map_err(StartError::Cache)?),
-        database: config.database.clone(),
-        brokers: None,
-    };
+    let loader = process::loader(&config)?;
     let mut problems = Vec::new();
     let mut unreachable = None;
     let (mut offers, mut resolved) = (Vec::new(), Vec::new());

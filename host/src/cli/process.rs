@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -9,8 +10,13 @@ use secrecy::SecretString;
 use super::CliError;
 use crate::app::{Around, StartError};
 use crate::config::{Config, Env, Flags};
-use crate::registry::artifact;
+use crate::engine;
+use crate::registry::artifact::{self, Artifacts};
 use crate::registry::compile::{Compiler, EX_DATAERR, compile_within_limits};
+use crate::registry::{Loader, Sources};
+
+/// Slots for looking at modules one by one; a guest with an interpreter takes several.
+const INSPECT_INSTANCES: u32 = 16;
 
 /// Linux's name for the program that is running, also when its file was replaced.
 const PROGRAM: &str = "/proc/self/exe";
@@ -23,8 +29,19 @@ pub(super) fn compile(memory: usize, cpu: u64) -> ExitCode {
     ExitCode::from(EX_DATAERR)
 }
 
-/// What starts the above.
-pub(super) fn compiler(config: &Config) -> Compiler {
+/// What loads modules that are looked at, and not called.
+pub(super) fn loader(config: &Config) -> Result<Loader, CliError> {
+    Ok(Loader {
+        sources: Sources::new(config.registries.clone(), &config.cache_dir),
+        engine: engine::build(INSPECT_INSTANCES).map_err(StartError::Engine)?,
+        artifacts: Arc::new(Artifacts::open(&config.cache_dir, compiler(config)).map_err(StartError::Cache)?),
+        database: config.database.clone(),
+        brokers: None,
+    })
+}
+
+/// What starts `compile`.
+fn compiler(config: &Config) -> Compiler {
     Compiler::new(PROGRAM.into(), config.compile)
 }
 

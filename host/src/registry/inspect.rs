@@ -1,21 +1,16 @@
 //! A component, looked into without being served.
 
-use std::sync::Arc;
-
-use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime_wasi_config::WasiConfigVariables;
 
-use super::artifact::Artifacts;
 use super::asks::Asks;
 use super::declaration::Declaration;
 use super::link::{link, needed};
-use super::load::{compile, declare};
+use super::load::{Loader, compile, declare};
 use super::manifest::{self, Manifest};
 use super::refused::{Refused, Why};
-use super::source::Sources;
 use crate::broker::sql::backend;
-use crate::config::{AccountsGrant, Database, Grants, Location, SqlGrant};
+use crate::config::{AccountsGrant, Grants, Location, SqlGrant};
 use crate::instance::Exports;
 
 /// What `innkeeper inspect` shows of a component.
@@ -38,46 +33,47 @@ pub struct Inspection {
     pub grants: String,
 }
 
-/// Looks into a component without serving it.
-///
-/// # Errors
-/// See [`Why`].
-pub async fn inspect(
-    engine: &Engine,
-    artifacts: &Arc<Artifacts>,
-    sources: &Sources,
-    source: &Location,
-    database: &Database,
-) -> Result<Inspection, Refused> {
-    let module = Some(source.stem()).filter(|stem| !stem.is_empty()).unwrap_or("module").to_owned();
-    let refused = |why| Refused { module: module.clone(), why };
-    // Who vouches for it is `check`'s to see: this is for whoever has still to decide.
-    let source = sources.read(source, &[]).await.map_err(refused)?;
-    let (digest, manifest_digest) = (source.digest.clone(), source.manifest.clone());
-    let component = compile(engine, artifacts, source).await.map_err(refused)?;
-    let ty = component.component_type();
-    let imports: Vec<String> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
-    let callable =
-        |item: &ComponentItem| matches!(item, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_));
-    let exports = ty.exports(engine).filter(|(_, item)| callable(&item.ty)).map(|(name, _)| name.to_owned()).collect();
-    let all = Grants {
-        sql: Some(SqlGrant { free: true }),
-        accounts: AccountsGrant::Granted,
-        llm: Some(Vec::new()),
-        keyvalue: true,
-        http: Vec::new(),
-        toolbox: Some(Vec::new()),
-    };
-    let pre = link(engine, &component, &all).map_err(|unmet| refused(unmet.into()))?;
-    let declaration =
-        declare(engine, &component, &pre, database, &backend::schema_name(&module)).await.map_err(refused)?;
-    let callable = Exports::find(&pre).map_err(|error| refused(Why::Exports(error.into())))?;
-    let manifest = match callable {
-        Some(callable) => manifest::read(&pre, &callable, &module, WasiConfigVariables::new()).await,
-        None => Ok(Manifest::default()),
-    };
-    let manifest = manifest.map_err(|why| refused(Why::Offer(why)))?;
-    let asks = Asks::new(imports.iter().cloned(), declaration.as_ref()).and_offers(&manifest);
-    let grants = needed(imports.iter().map(String::as_str)).map_err(|unmet| refused(unmet.into()))?;
-    Ok(Inspection { digest, manifest_digest, imports, exports, declaration, manifest, asks, grants })
+impl Loader {
+    /// Looks into a component without serving it.
+    ///
+    /// # Errors
+    /// See [`Why`].
+    pub async fn inspect(&self, source: &Location) -> Result<Inspection, Refused> {
+        let module = Some(source.stem()).filter(|stem| !stem.is_empty()).unwrap_or("module").to_owned();
+        self.try_inspect(source, &module).await.map_err(|why| Refused { module, why })
+    }
+
+    async fn try_inspect(&self, source: &Location, module: &str) -> Result<Inspection, Why> {
+        let Self { sources, engine, artifacts, database, .. } = self;
+        // Who vouches for it is `check`'s to see: this is for whoever has still to decide.
+        let source = sources.read(source, &[]).await?;
+        let (digest, manifest_digest) = (source.digest.clone(), source.manifest.clone());
+        let component = compile(engine, artifacts, source).await?;
+        let ty = component.component_type();
+        let imports: Vec<String> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
+        let callable = |item: &ComponentItem| {
+            matches!(item, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_))
+        };
+        let exports =
+            ty.exports(engine).filter(|(_, item)| callable(&item.ty)).map(|(name, _)| name.to_owned()).collect();
+        let all = Grants {
+            sql: Some(SqlGrant { free: true }),
+            accounts: AccountsGrant::Granted,
+            llm: Some(Vec::new()),
+            keyvalue: true,
+            http: Vec::new(),
+            toolbox: Some(Vec::new()),
+        };
+        let pre = link(engine, &component, &all)?;
+        let declaration = declare(engine, &component, &pre, database, &backend::schema_name(module)).await?;
+        let callable = Exports::find(&pre).map_err(|error| Why::Exports(error.into()))?;
+        let manifest = match callable {
+            Some(callable) => manifest::read(&pre, &callable, module, WasiConfigVariables::new()).await,
+            None => Ok(Manifest::default()),
+        };
+        let manifest = manifest.map_err(Why::Offer)?;
+        let asks = Asks::new(imports.iter().cloned(), declaration.as_ref()).and_offers(&manifest);
+        let grants = needed(imports.iter().map(String::as_str))?;
+        Ok(Inspection { digest, manifest_digest, imports, exports, declaration, manifest, asks, grants })
+    }
 }

@@ -27,6 +27,8 @@ use crate::config::{Pin, PublicKey, Reference, Registries};
 /// A component as its registry has it.
 pub(super) struct Pulled {
     pub(super) wasm: Vec<u8>,
+    /// Its SHA-256 in hexadecimal, which it was held against.
+    pub(super) digest: String,
     /// The digest of its manifest.
     pub(super) manifest: String,
 }
@@ -84,7 +86,8 @@ impl Puller<'_> {
             let (cache, reference, digest) = (self.cache.clone(), self.reference.clone(), found.digest.clone());
             apart(move || cache.keep_tag(&reference, &digest)).await?;
         }
-        Ok(Pulled { wasm, manifest: found.digest })
+        let digest = component.digest.trim_start_matches("sha256:").to_owned();
+        Ok(Pulled { wasm, digest, manifest: found.digest })
     }
 
     /// The manifest of a digest: kept, or pulled.

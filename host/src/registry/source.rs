@@ -57,26 +57,17 @@ impl Sources {
     /// It is not to be had, larger than any component should be, or nobody vouches for
     /// it.
     pub async fn read(&self, location: &Location, keys: &[PublicKey]) -> Result<Source, Why> {
-        let panicked = |panic| Why::Declare(format!("reading it panicked: {panic}"));
         match location {
             Location::Path(path) => {
                 let (path, keys) = (path.clone(), keys.to_vec());
                 // A disk may take its time, and a digest a tenth of a second.
-                tokio::task::spawn_blocking(move || read(&path, &keys))
-                    .await
-                    .unwrap_or_else(|panic| Err(panicked(panic)))
+                let read = tokio::task::spawn_blocking(move || read(&path, &keys)).await;
+                read.unwrap_or_else(|panic| Err(Why::Declare(format!("reading it panicked: {panic}"))))
             }
             Location::Oci(reference) => {
                 let pulled = oci::pull(&self.registries, &self.kept, reference, keys).await.map_err(Why::Registry)?;
-                let name = reference.to_string();
-                let made = tokio::task::spawn_blocking(move || Source {
-                    digest: digest(&pulled.wasm),
-                    manifest: Some(pulled.manifest),
-                    wasm: pulled.wasm,
-                    name,
-                    file: None,
-                });
-                made.await.map_err(panicked)
+                let oci::Pulled { wasm, digest, manifest } = pulled;
+                Ok(Source { digest, manifest: Some(manifest), wasm, name: reference.to_string(), file: None })
             }
         }
     }
