@@ -6,7 +6,7 @@ use std::time::Duration;
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
 
 /// Connections for one purpose. A question takes a millisecond, so that four do
 /// thousands a second. More: connections that the modules lack.
@@ -23,6 +23,10 @@ const WRITE_TIME: Duration = Duration::from_secs(4);
 const TRUST: Duration = Duration::from_secs(3);
 /// Connections are renewed after so long, for load balancers.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// How setting something up begins.
+const SET_UP: &str = "BEGIN; SET LOCAL statement_timeout = '3s'; SET LOCAL client_min_messages = warning; \
+                      SET LOCAL search_path = pg_catalog, pg_temp; SELECT pg_advisory_xact_lock(1229868619)";
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +145,28 @@ impl Pool {
         });
         let done = written.await.map_err(|_| AskError::Late)?;
         lease.settle(done)
+    }
+
+    /// Makes something that the host keeps in its schema, and the schema, under the lock of
+    /// everything that hosts set up. `is_there` is an expression of SQL that says whether
+    /// it is there already, as it should be.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    pub async fn set_up(&self, is_there: &str, make: &str) -> Result<(), AskError> {
+        let look = format!("SELECT to_regnamespace('innkeeper') IS NOT NULL, {is_there}");
+        self.write(AssertSqlSafe(SET_UP.to_owned()), async |connection| {
+            let row = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(look))).await?;
+            let (schema, is_there): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+            if is_there {
+                return Ok(());
+            }
+            // Asked first, because IF NOT EXISTS needs the right to create even where
+            // there is nothing to create.
+            let schema = if schema { "" } else { "CREATE SCHEMA innkeeper;" };
+            connection.execute(sqlx::raw_sql(AssertSqlSafe(format!("{schema} {make}")))).await.map(|_| ())
+        })
+        .await
     }
 
     async fn lease(&self) -> Result<Lease, AskError> {

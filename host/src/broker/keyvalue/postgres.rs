@@ -5,7 +5,7 @@
 //! as hexadecimal digits.
 
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Row};
 use tokio::sync::OnceCell;
 
 use super::policy::{BYTES, KEYS};
@@ -14,9 +14,6 @@ use crate::database::postgres::Pool;
 
 /// Before every question. Longer: requests pile up behind a database that is stuck.
 const SETTINGS: &str = "SET LOCAL statement_timeout = '1s'";
-/// How making the table begins, under the lock of everything that hosts set up.
-const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '3s'; SET LOCAL client_min_messages = warning; \
-                     SET LOCAL search_path = pg_catalog, pg_temp; SELECT pg_advisory_xact_lock(1229868619)";
 /// `id` is the order of `list-keys`, which a key keeps when it is set again.
 const TABLE: &str = "CREATE TABLE innkeeper.keyvalue (module text NOT NULL, owner text NOT NULL, key text NOT NULL, \
     id bigint GENERATED ALWAYS AS IDENTITY, value bytea NOT NULL, PRIMARY KEY (module, owner, key)); \
@@ -71,24 +68,11 @@ impl Table {
     }
 
     async fn ask(&self, question: &str) -> Result<Vec<PgRow>, KeyvalueError> {
-        let make = || self.pool.write(AssertSqlSafe(BEGIN.to_owned()), async |connection| install(connection).await);
+        let make = || self.pool.set_up("to_regclass('innkeeper.keyvalue') IS NOT NULL", TABLE);
         self.made.get_or_try_init(make).await.map_err(KeyvalueError::unavailable)?;
         let question = format!("{SETTINGS}; {question}");
         self.pool.ask(AssertSqlSafe(&question)).await.map_err(KeyvalueError::unavailable)
     }
-}
-
-async fn install(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let look = "SELECT to_regnamespace('innkeeper') IS NOT NULL, to_regclass('innkeeper.keyvalue') IS NOT NULL";
-    let row = connection.fetch_one(sqlx::raw_sql(look)).await?;
-    let (schema, table): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
-    if table {
-        return Ok(());
-    }
-    // Asked first, because IF NOT EXISTS needs the right to create even where
-    // there is nothing to create.
-    let schema = if schema { "" } else { "CREATE SCHEMA innkeeper;" };
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(format!("{schema} {TABLE}")))).await.map(|_| ())
 }
 
 fn all(place: &Place) -> String {

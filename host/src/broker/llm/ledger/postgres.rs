@@ -8,7 +8,7 @@
 
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Row};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -20,10 +20,6 @@ const TABLES: &str = include_str!("postgres.sql");
 /// Before every question. A lock that is not had within a second means a database
 /// that is stuck: longer, and requests pile up behind it.
 const SETTINGS: &str = "SET LOCAL statement_timeout = '1s'; SET LOCAL synchronous_commit = off";
-/// How making the tables begins, under the lock of everything that hosts set up.
-const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '3s'; SET LOCAL client_min_messages = warning; \
-                     SET LOCAL search_path = pg_catalog, pg_temp; SELECT pg_advisory_xact_lock(1229868619)";
-
 pub(super) struct Ledger {
     pool: Pool,
     made: OnceCell<()>,
@@ -35,7 +31,13 @@ impl Ledger {
     }
 
     pub(super) async fn prepare(&self) -> Result<(), LedgerError> {
-        let make = || self.pool.write(AssertSqlSafe(BEGIN.to_owned()), async |connection| install(connection).await);
+        let make = || async {
+            let digest = Sha256::digest(TABLES);
+            let version: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            let found = "obj_description(to_regprocedure('innkeeper.llm_prune(bigint)'), 'pg_proc')";
+            let make = format!("{TABLES} COMMENT ON FUNCTION innkeeper.llm_prune(bigint) IS '{version}'");
+            self.pool.set_up(&format!("coalesce({found} = '{version}', false)"), &make).await
+        };
         self.made.get_or_try_init(make).await.copied().map_err(unavailable)
     }
 
@@ -96,21 +98,4 @@ fn counted(row: &PgRow) -> Result<Counted, sqlx::Error> {
         running: unsigned(row.try_get("running")?),
         now: unsigned(row.try_get("now")?),
     })
-}
-
-async fn install(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let digest = Sha256::digest(TABLES);
-    let version: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let look = "SELECT to_regnamespace('innkeeper') IS NOT NULL, \
-                obj_description(to_regprocedure('innkeeper.llm_prune(bigint)'), 'pg_proc')";
-    let row = connection.fetch_one(sqlx::raw_sql(look)).await?;
-    let (schema, found): (bool, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
-    if found.as_deref() == Some(&version) {
-        return Ok(());
-    }
-    // Asked first, because IF NOT EXISTS needs the right to create even where
-    // there is nothing to create.
-    let schema = if schema { "" } else { "CREATE SCHEMA innkeeper;" };
-    let text = format!("{schema} {TABLES} COMMENT ON FUNCTION innkeeper.llm_prune(bigint) IS '{version}'");
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(text))).await.map(|_| ())
 }
