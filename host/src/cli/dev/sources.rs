@@ -38,10 +38,9 @@ impl Sources {
     /// the same in two looks. The first look tells nothing.
     pub(super) async fn changed(&mut self) -> Option<PathBuf> {
         let watched = self.watched.clone();
-        // A disk may take its time.
-        let stamps = tokio::task::spawn_blocking(move || look(&watched)).await.unwrap_or_default();
+        let stamps = apart(move || look(&watched)).await;
         if self.contents.is_empty() {
-            self.contents = contents(&stamps);
+            self.contents = contents(&stamps).await;
             self.settled = stamps.clone();
             self.stamps = stamps;
             return None;
@@ -52,12 +51,17 @@ impl Sources {
             return None;
         }
         let changed = difference(&self.settled, &self.stamps);
-        let contents = contents(&self.stamps);
+        let contents = contents(&self.stamps).await;
         self.settled = self.stamps.clone();
         let is_other = contents != self.contents;
         self.contents = contents;
         changed.filter(|_| is_other)
     }
+}
+
+/// A disk may take its time: not on the threads that serve.
+async fn apart<T: Default + Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap_or_default()
 }
 
 fn look(watched: &[PathBuf]) -> Stamps {
@@ -101,9 +105,14 @@ fn stamp(found: &fs::Metadata) -> (Option<SystemTime>, u64) {
     (found.modified().ok(), found.len())
 }
 
-fn contents(stamps: &Stamps) -> Vec<u8> {
+async fn contents(stamps: &Stamps) -> Vec<u8> {
+    let paths: Vec<PathBuf> = stamps.keys().cloned().collect();
+    apart(move || digest(&paths)).await
+}
+
+fn digest(paths: &[PathBuf]) -> Vec<u8> {
     let mut digest = Sha256::new();
-    for path in stamps.keys() {
+    for path in paths {
         digest.update(path.as_os_str().as_encoded_bytes());
         // One that is gone by now is another one at the next look.
         let text = fs::read(path).unwrap_or_default();
