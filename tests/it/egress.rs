@@ -4,15 +4,11 @@
 mod forms;
 mod upstream;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::harness::{HostProcess, Setup, TestHost, http_client, module};
+use crate::harness::{HostProcess, Setup, TestHost, http_client, module, tls_acceptor};
 use upstream::Upstream;
 
 const SECRET: &str = "canary-upstream-0123456789";
@@ -209,18 +205,9 @@ async fn a_call_that_traps_lets_go_of_all_that_it_had_under_way() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_other_end_of_tls_is_who_the_grant_names() {
     let named = |name: &str| rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
-    let acceptor = |certified: &rcgen::CertifiedKey<rcgen::KeyPair>| {
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
-        let config =
-            ServerConfig::builder_with_provider(Arc::new(tokio_rustls::rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .expect("versions")
-                .with_no_client_auth()
-                .with_single_cert(vec![certified.cert.der().clone()], key);
-        TlsAcceptor::from(Arc::new(config.expect("a certificate")))
-    };
     let (right, wrong) = (named("localhost"), named("elsewhere.example"));
-    let (good, other) = (Upstream::start_tls(acceptor(&right)).await, Upstream::start_tls(acceptor(&wrong)).await);
+    let (good, other) =
+        (Upstream::start_tls(tls_acceptor(&right)).await, Upstream::start_tls(tls_acceptor(&wrong)).await);
     let dir = tempfile::tempdir().expect("a directory");
     let ca = dir.path().join("ca.pem");
     std::fs::write(&ca, right.cert.pem() + &wrong.cert.pem()).expect("written");

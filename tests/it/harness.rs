@@ -15,6 +15,7 @@ mod wire;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use innkeeper::app::{App, Around, Listeners, StartError};
@@ -25,6 +26,8 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::{ServerConfig, crypto};
 
 pub use bouncer::Bouncer;
 pub use collector::{Collector, Seen};
@@ -33,9 +36,9 @@ pub use key_server::{KeyAnswer, KeyServer};
 pub use oci::{Artifact, Doors, OciRegistry, Signing, USER, WASM, payload, sha256};
 pub use openai::{KEY, OpenAi, Turn};
 pub use openai_raw::{CHUNKED, RawModel, STREAM, Step, Unanswering, in_chunks};
-pub use process::{Finished, HostProcess, binary};
+pub use process::{Finished, HostProcess, binary, kilobytes};
 pub use proxy::Proxy;
-pub use raw::Raw;
+pub use raw::{Raw, Request};
 pub use tap::Tap;
 pub use wire::{Reply, Wire};
 
@@ -93,7 +96,19 @@ pub fn module(name: &str, file: &str, rest: &str) -> String {
 /// The host's own client brings TLS into reqwest, and reqwest's clients then want to
 /// know whose, for plain HTTP too. The second time it does nothing.
 fn provide_tls() {
-    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    let _ = crypto::ring::default_provider().install_default();
+}
+
+/// TLS of a server that shows this certificate.
+pub fn tls_acceptor(shown: &rcgen::CertifiedKey<rcgen::KeyPair>) -> TlsAcceptor {
+    let key = shown.signing_key.serialize_der().try_into().expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![shown.cert.der().clone()], key)
+        .expect("a certificate and its key");
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// A client for tests that ask somebody else than a test host.

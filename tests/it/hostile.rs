@@ -10,33 +10,47 @@ use std::time::{Duration, Instant};
 use crate::harness::{HostProcess, guest, http_client, module, report};
 use raw::RAWS;
 
-/// What `misbehave` does by path, and what its callers get: zero for an answer that is
-/// seen to be cut off.
-const MISDEEDS: [(&str, u16); 17] = [
-    ("spin", 504),
-    ("flood-host-calls", 500),
-    ("grow", 500),
-    ("recurse", 500),
-    ("trap", 500),
-    ("exit", 500),
-    ("sleep", 504),
-    ("trap-mid-answer", 0),
-    ("endless", 0),
-    ("gush", 0),
-    ("log-flood", IN_TIME_OR_NOT),
-    ("headers", 502),
-    ("host-headers", 200),
-    ("no-content-with-body", 502),
-    ("status-199", 502),
-    ("status-600", 502),
-    ("egress", 200),
+/// What callers get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gets {
+    /// A whole answer of this status.
+    Status(u16),
+    /// An answer that is seen to be cut off.
+    Cut,
+    /// What a fast machine is done with before the guest's time is over: 200 or 504.
+    InTimeOrNot,
+}
+
+/// What `misbehave` does by path.
+const MISDEEDS: [(&str, Gets); 17] = [
+    ("spin", Gets::Status(504)),
+    ("flood-host-calls", Gets::Status(500)),
+    ("grow", Gets::Status(500)),
+    ("recurse", Gets::Status(500)),
+    ("trap", Gets::Status(500)),
+    ("exit", Gets::Status(500)),
+    ("sleep", Gets::Status(504)),
+    ("trap-mid-answer", Gets::Cut),
+    ("endless", Gets::Cut),
+    ("gush", Gets::Cut),
+    ("log-flood", Gets::InTimeOrNot),
+    ("headers", Gets::Status(502)),
+    ("host-headers", Gets::Status(200)),
+    ("no-content-with-body", Gets::Status(502)),
+    ("status-199", Gets::Status(502)),
+    ("status-600", Gets::Status(502)),
+    ("egress", Gets::Status(200)),
 ];
-/// For what a fast machine is done with before the guest's time is over.
-const IN_TIME_OR_NOT: u16 = 1;
 /// What `linger` does by path: work after a whole answer, which counts for nothing, and
 /// answers without an end.
-const LINGERING: [(&str, u16); 6] =
-    [("loop", 200), ("sleep", 200), ("empty", 0), ("drip", 0), ("print", 0), ("open", 0)];
+const LINGERING: [(&str, Gets); 6] = [
+    ("loop", Gets::Status(200)),
+    ("sleep", Gets::Status(200)),
+    ("empty", Gets::Cut),
+    ("drip", Gets::Cut),
+    ("print", Gets::Cut),
+    ("open", Gets::Cut),
+];
 /// Calls of each kind that are under way at once.
 const AT_ONCE: usize = 3;
 const ROUNDS: usize = 4;
@@ -71,25 +85,17 @@ fn p99(took: &[Duration]) -> Duration {
     took[took.len() * 99 / 100]
 }
 
-/// Kilobytes in memory and open files of a process.
-fn held(pid: u32) -> (u64, usize) {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is running");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
-    let kib = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    (kib, std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it is running").count())
-}
-
-async fn attack(client: &reqwest::Client, url: String, expected: u16) -> Result<(), String> {
+async fn attack(client: &reqwest::Client, url: String, expected: Gets) -> Result<(), String> {
     let answer = client.get(&url).timeout(Duration::from_secs(20)).send().await;
     let answer = answer.map_err(|error| format!("{url}: {error}"))?;
     let status = answer.status().as_u16();
     let is_whole = answer.bytes().await.is_ok();
     let is_right = match expected {
-        0 => status == 200 && !is_whole,
-        IN_TIME_OR_NOT => is_whole && [200, 504].contains(&status),
-        expected => status == expected && is_whole,
+        Gets::Cut => status == 200 && !is_whole,
+        Gets::InTimeOrNot => is_whole && [200, 504].contains(&status),
+        Gets::Status(expected) => status == expected && is_whole,
     };
-    if is_right { Ok(()) } else { Err(format!("{url}: {status}, whole: {is_whole}, and not {expected}")) }
+    if is_right { Ok(()) } else { Err(format!("{url}: {status}, whole: {is_whole}, and not {expected:?}")) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -113,9 +119,9 @@ async fn a_polite_guest_is_served_beside_every_kind_of_hostile_one() {
         ("INNKEEPER_WATCH", "0"),
     ])
     .await;
-    let attacks: Vec<(String, u16)> = RAWS
+    let attacks: Vec<(String, Gets)> = RAWS
         .iter()
-        .map(|raw| (host.url(&format!("/raw/{}", raw.name)), raw.status))
+        .map(|raw| (host.url(&format!("/raw/{}", raw.name)), Gets::Status(raw.status)))
         .chain(MISDEEDS.map(|(path, status)| (host.url(&format!("/misbehave/{path}")), status)))
         .chain(LINGERING.map(|(path, status)| (host.url(&format!("/linger/{path}")), status)))
         .collect();
@@ -126,7 +132,7 @@ async fn a_polite_guest_is_served_beside_every_kind_of_hostile_one() {
     }
     let (wrong, quiet) = polite_for(&host, Duration::from_secs(2)).await;
     assert_eq!(wrong, 0);
-    let before = held(host.pid());
+    let before = host.held();
 
     let stop = Arc::new(AtomicBool::new(false));
     let polite = tokio::spawn(be_polite(host.url(""), Arc::clone(&stop)));
@@ -142,7 +148,7 @@ async fn a_polite_guest_is_served_beside_every_kind_of_hostile_one() {
             .collect();
         for one in under_way {
             one.await.expect("no panic").unwrap_or_else(|why| panic!("{why}"));
-            most = most.max(held(host.pid()).0);
+            most = most.max(host.held().0);
         }
     }
     stop.store(true, Ordering::Relaxed);
@@ -157,10 +163,10 @@ async fn a_polite_guest_is_served_beside_every_kind_of_hostile_one() {
     }
     // Idle connections end after five seconds, and later on a busy machine.
     let until = Instant::now() + Duration::from_secs(30);
-    while held(host.pid()).1 > before.1 && Instant::now() < until {
+    while host.held().1 > before.1 && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    let after = held(host.pid());
+    let after = host.held();
     report(&format!(
         "hostile: {} calls of {} kinds; {} polite ones beside them, {wrong} wrong, p99 {:?} (alone {:?}); \
          {} KiB in memory before, {most} at most, {} after; open files {} and {}",

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+
+use crate::harness::{Raw, Request};
 
 /// What it saw.
 #[derive(Clone, Default)]
@@ -76,114 +78,64 @@ impl Upstream {
     }
 }
 
-async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: Seen) -> std::io::Result<()> {
-    let mut buffer = Vec::new();
-    while let Some(head) = head(&mut stream, &mut buffer).await? {
-        seen.head(head.clone());
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, seen: Seen) -> std::io::Result<()> {
+    let mut stream = Raw::over(stream);
+    while let Some(Request { head, body }) = stream.request().await? {
+        let head = head.trim_end();
+        seen.head(head.to_owned());
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-        let body = body(&mut stream, &mut buffer, &head).await?;
-        let echo = format!("{head}\n{body} bytes");
+        let echo = format!("{head}\n{} bytes", body.len());
         match path.as_str() {
             "/silent" => tokio::time::sleep(Duration::from_secs(60)).await,
             "/stall" => {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nand then").await?;
+                stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nand then").await?;
                 tokio::time::sleep(Duration::from_secs(60)).await;
             }
             "/cut" => {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\ncut").await?;
+                stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\ncut").await?;
                 return Ok(());
             }
             "/endless" => {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+                stream.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;
                 loop {
-                    stream.write_all(format!("10000\r\n{}\r\n", "x".repeat(0x1_0000)).as_bytes()).await?;
+                    stream.send(format!("10000\r\n{}\r\n", "x".repeat(0x1_0000)).as_bytes()).await?;
                 }
             }
-            "/garbage" => stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").await?,
+            "/garbage" => stream.send(b"SSH-2.0-OpenSSH_9.2\r\n").await?,
             "/long-head" => {
-                stream.write_all(b"HTTP/1.1 200 OK\r\n").await?;
+                stream.send(b"HTTP/1.1 200 OK\r\n").await?;
                 for n in 0..10_000 {
-                    stream.write_all(format!("x-{n}: {}\r\n", "x".repeat(100)).as_bytes()).await?;
+                    stream.send(format!("x-{n}: {}\r\n", "x".repeat(100)).as_bytes()).await?;
                 }
             }
             "/interim" => {
                 for _ in 0..1_000_000 {
-                    stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+                    stream.send(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
                 }
             }
             "/redirect" => {
                 let to = "http://169.254.169.254/latest/meta-data/";
                 let answer = format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
-                stream.write_all(answer.as_bytes()).await?;
+                stream.send(answer.as_bytes()).await?;
             }
             "/echo-in-a-header" => {
                 let token = head.lines().find_map(|line| line.strip_prefix("authorization: ")).unwrap_or_default();
                 let answer = format!("HTTP/1.1 200 OK\r\nx-you-sent: {token}\r\ncontent-length: 0\r\n\r\n");
-                stream.write_all(answer.as_bytes()).await?;
+                stream.send(answer.as_bytes()).await?;
             }
             // Byte by byte, so that no piece of it holds all of a secret.
             "/echo-slowly" => {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+                stream.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;
                 for byte in echo.bytes() {
-                    stream.write_all(&[b'1', b'\r', b'\n', byte, b'\r', b'\n']).await?;
-                    stream.flush().await?;
+                    stream.send(&[b'1', b'\r', b'\n', byte, b'\r', b'\n']).await?;
                 }
-                stream.write_all(b"0\r\n\r\n").await?;
+                stream.send(b"0\r\n\r\n").await?;
             }
             _ => {
                 let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{echo}", echo.len());
-                stream.write_all(answer.as_bytes()).await?;
+                stream.send(answer.as_bytes()).await?;
             }
         }
     }
     Ok(())
-}
-
-async fn head(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> std::io::Result<Option<String>> {
-    loop {
-        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
-            let head: Vec<u8> = buffer.drain(..end + 4).collect();
-            return Ok(Some(String::from_utf8_lossy(&head).trim_end().to_owned()));
-        }
-        if stream.read_buf(buffer).await? == 0 {
-            return Ok(None);
-        }
-    }
-}
-
-/// Reads a body, and says how long it was.
-async fn body(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>, head: &str) -> std::io::Result<usize> {
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    if let Some(length) = length.and_then(|length| length.parse::<usize>().ok()) {
-        while buffer.len() < length {
-            if stream.read_buf(buffer).await? == 0 {
-                break;
-            }
-        }
-        buffer.drain(..length.min(buffer.len()));
-        return Ok(length);
-    }
-    if !head.contains("transfer-encoding: chunked") {
-        return Ok(0);
-    }
-    let mut all = 0;
-    loop {
-        let Some(end) = buffer.windows(2).position(|window| window == b"\r\n") else {
-            if stream.read_buf(buffer).await? == 0 {
-                return Ok(all);
-            }
-            continue;
-        };
-        let size = usize::from_str_radix(&String::from_utf8_lossy(&buffer[..end]), 16).unwrap_or(0);
-        while buffer.len() < end + 2 + size + 2 {
-            if stream.read_buf(buffer).await? == 0 {
-                return Ok(all);
-            }
-        }
-        buffer.drain(..end + 2 + size + 2);
-        all += size;
-        if size == 0 {
-            return Ok(all);
-        }
-    }
 }

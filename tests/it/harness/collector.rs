@@ -22,7 +22,6 @@ use prost::Message;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::{ServerConfig, crypto};
 
 /// A span as a collector sees it.
 #[derive(Clone, Debug)]
@@ -73,14 +72,7 @@ impl Collector {
         let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join("ca.pem"), own.cert.pem()).expect("written");
-        let key = own.signing_key.serialize_der().try_into().expect("a key");
-        let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![own.cert.der().clone()], key)
-            .expect("a certificate and its key");
-        Self::listen(Some(TlsAcceptor::from(Arc::new(config))), Some(dir)).await
+        Self::listen(Some(super::tls_acceptor(&own)), Some(dir)).await
     }
 
     async fn listen(tls: Option<TlsAcceptor>, dir: Option<tempfile::TempDir>) -> Self {

@@ -35,6 +35,13 @@ pub fn command(args: &[&str], vars: &[(&str, &str)]) -> Command {
     command
 }
 
+/// What the system says of a process's memory: `VmRSS`, or `VmHWM` for the most so far.
+pub fn kilobytes(pid: impl std::fmt::Display, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is running");
+    let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).expect("a line");
+    value.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
 /// A `serve` that is running. Its output goes to files, so that a talkative one
 /// never waits for a reader.
 pub struct HostProcess {
@@ -121,6 +128,12 @@ impl HostProcess {
     /// The number that the system knows it by.
     pub fn pid(&self) -> u32 {
         self.child.id().expect("it is running")
+    }
+
+    /// Kilobytes that it has in memory, and its open files.
+    pub fn held(&self) -> (u64, usize) {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("it is running");
+        (kilobytes(self.pid(), "VmRSS"), files.count())
     }
 
     /// What it has printed so far.

@@ -4,13 +4,21 @@ use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A connection of a test's own.
-pub struct Raw {
-    stream: TcpStream,
+/// A connection of a test's own, whichever end of it.
+pub struct Raw<S = TcpStream> {
+    stream: S,
     seen: Vec<u8>,
+}
+
+/// One request.
+#[derive(Debug)]
+pub struct Request {
+    /// With the empty line at its end.
+    pub head: String,
+    pub body: Vec<u8>,
 }
 
 /// One answer.
@@ -24,18 +32,42 @@ pub struct Answer {
 impl Answer {
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let fields = self.head.lines().filter_map(|line| line.split_once(": "));
-        fields.into_iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        header(&self.head, name)
     }
+}
+
+fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    let fields = head.lines().filter_map(|line| line.split_once(": "));
+    fields.into_iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 impl Raw {
     pub async fn connect(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.expect("a connection"), seen: Vec::new() }
+        Self::over(TcpStream::connect(address).await.expect("a connection"))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    pub fn over(stream: S) -> Self {
+        Self { stream, seen: Vec::new() }
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
-        self.stream.write_all(bytes.as_ref()).await
+        self.stream.write_all(bytes.as_ref()).await?;
+        self.stream.flush().await
+    }
+
+    /// Nothing more is sent.
+    pub async fn finish(&mut self) -> Result<()> {
+        self.stream.shutdown().await
+    }
+
+    /// The next request; none when the peer closed before its first byte.
+    pub async fn request(&mut self) -> Result<Option<Request>> {
+        let Some(head) = self.until(b"\r\n\r\n").await? else { return Ok(None) };
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let body = self.body(&head).await?;
+        Ok(Some(Request { head, body }))
     }
 
     /// A request without a body, for a host that does not matter.
@@ -46,11 +78,7 @@ impl Raw {
     /// The next answer; none when the peer closed before its first byte.
     pub async fn answer(&mut self) -> Result<Option<Answer>> {
         let Some(mut answer) = self.head().await? else { return Ok(None) };
-        answer.body = match answer.header("content-length") {
-            Some(length) => self.take(length.parse().map_err(Error::other)?).await?,
-            None if answer.header("transfer-encoding").is_some() => self.chunks().await?,
-            None => Vec::new(),
-        };
+        answer.body = self.body(&answer.head).await?;
         Ok(Some(answer))
     }
 
@@ -68,6 +96,15 @@ impl Raw {
         let read = async { while self.more().await.is_ok_and(|read| read > 0) {} };
         tokio::time::timeout(within, read).await.ok()?;
         Some(String::from_utf8_lossy(&self.seen).into_owned())
+    }
+
+    /// What belongs to this head.
+    async fn body(&mut self, head: &str) -> Result<Vec<u8>> {
+        match header(head, "content-length") {
+            Some(length) => self.take(length.parse().map_err(Error::other)?).await,
+            None if header(head, "transfer-encoding").is_some() => self.chunks().await,
+            None => Ok(Vec::new()),
+        }
     }
 
     async fn chunks(&mut self) -> Result<Vec<u8>> {

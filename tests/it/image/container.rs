@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, RequestBuilder};
 use tokio::process::Command;
 
-use crate::harness::{Database, SECRET, TestDatabase, http_client};
+use crate::harness::{Database, SECRET, TestDatabase, http_client, kilobytes};
 
 /// What every container is run with.
 const RESTRICTED: [&str; 10] = [
@@ -202,9 +202,7 @@ impl Container {
     /// How much memory of its first process is resident, in MiB.
     pub async fn resident_mib(&self) -> f64 {
         let pid = self.inspect("{{.State.Pid}}").await;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process of this machine");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
-        line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
+        kilobytes(pid, "VmRSS") as f64 / 1024.0
     }
 }
 

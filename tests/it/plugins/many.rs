@@ -10,13 +10,6 @@ const PLUGINS: usize = 30;
 /// What a plugin may take from the memory of an idle host, on average.
 const KIB_EACH: u64 = 4 << 10;
 
-/// Resident memory of a process, in kilobytes.
-fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is running");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
-}
-
 /// So many plugins, no two of which are the same component.
 fn shelf(count: usize) -> (tempfile::TempDir, String) {
     let shelf = tempfile::tempdir().expect("a directory");
@@ -40,7 +33,7 @@ async fn idle(config: &str) -> (Duration, HostProcess, u64) {
     let host = HostProcess::serve(&[("INNKEEPER_CONFIG", config)]).await;
     let took = begin.elapsed();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let kib = resident(host.pid());
+    let kib = host.held().0;
     (took, host, kib)
 }
 
@@ -71,7 +64,7 @@ async fn thirty_plugins_start_at_once_and_take_little() {
     report(&format!(
         "{PLUGINS} plugins, warm cache: ready after {took:?}; {after} KiB when idle, {before} without them: {each} KiB each; \
          {} KiB when each was called",
-        resident(host.pid()),
+        host.held().0,
     ));
     assert!(each <= KIB_EACH, "{each} KiB each");
 }

@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{GRANTS, artifact, cache, run};
-use crate::harness::{Artifact, HostProcess, report, sha256};
+use crate::harness::{Artifact, HostProcess, Raw, Request, kilobytes, report, sha256};
 use crate::swap::editions::{Shelf, edition};
 
 const GIGABYTE: u64 = 1 << 30;
@@ -75,26 +74,12 @@ impl Scripted {
     }
 }
 
-/// What a client posts to a token service is short, and comes with its length.
-async fn body(stream: &mut TcpStream, head: &str) -> std::io::Result<String> {
-    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
-    let mut bytes = vec![0; length.map_or(0, |length| length.parse().expect("a length"))];
-    stream.read_exact(&mut bytes).await?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-async fn serve(
-    mut stream: TcpStream,
-    script: &(dyn Fn(&str, &str) -> Say + Sync),
-    heard: &Heard,
-) -> std::io::Result<()> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await?);
-    }
-    let head = String::from_utf8_lossy(&head).to_lowercase().replace(&BASIC.to_lowercase(), BASIC);
+async fn serve(stream: TcpStream, script: &(dyn Fn(&str, &str) -> Say + Sync), heard: &Heard) -> std::io::Result<()> {
+    let mut stream = Raw::over(stream);
+    let Some(Request { head, body }) = stream.request().await? else { return Ok(()) };
+    let head = head.to_lowercase().replace(&BASIC.to_lowercase(), BASIC);
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    let head = format!("{head}{}", body(&mut stream, &head).await?);
+    let head = format!("{head}{}", String::from_utf8_lossy(&body));
     let say = script(&path, &head);
     heard.lock().expect("no panic").push((path, head));
     match say {
@@ -102,24 +87,24 @@ async fn serve(
             let length = body.len();
             let head =
                 format!("HTTP/1.1 {status} Said\r\n{fields}content-length: {length}\r\nconnection: close\r\n\r\n");
-            stream.write_all(head.as_bytes()).await?;
-            stream.write_all(&body).await?;
+            stream.send(head.as_bytes()).await?;
+            stream.send(&body).await?;
         }
         Say::Cut(length, body) => {
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
-            stream.write_all(head.as_bytes()).await?;
-            stream.write_all(&body).await?;
+            stream.send(head.as_bytes()).await?;
+            stream.send(&body).await?;
         }
         Say::Stream(bytes) => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await?;
+            stream.send(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await?;
             for _ in 0..bytes / 65_536 {
-                stream.write_all(&[b' '; 65_536]).await?;
+                stream.send(&[b' '; 65_536]).await?;
             }
         }
         Say::HangUp => {}
         Say::Stall => tokio::time::sleep(Duration::from_secs(120)).await,
     }
-    stream.shutdown().await
+    stream.finish().await
 }
 
 /// Answers as a registry with this artifact does.
@@ -322,13 +307,6 @@ async fn a_registry_that_says_nothing_is_not_waited_for() {
     assert!(tries == 3 && took < Duration::from_secs(45), "{tries} tries in {took:?}");
 }
 
-/// Kilobytes that a process has had in memory at the most.
-fn most(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is running");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gigabyte_is_neither_waited_for_nor_held() {
     let wasm = edition(1, "plain");
@@ -345,14 +323,14 @@ async fn a_gigabyte_is_neither_waited_for_nor_held() {
     let (file, cache) = (config.display().to_string(), dir.path().display().to_string());
     let vars = [("INNKEEPER_CONFIG", file.as_str()), ("INNKEEPER_CACHE_DIR", cache.as_str())];
     let host = HostProcess::serve(&[&vars[..], &[("INNKEEPER_ADMIN_LISTEN", "127.0.0.1:0")]].concat()).await;
-    let before = most(host.pid());
+    let before = kilobytes(host.pid(), "VmHWM");
     let moved = shelf.module("a", GRANTS).replace(&shelf.path("a").display().to_string(), &endless.source(":v1"));
     std::fs::write(&config, moved).expect("written");
     let asked = Instant::now();
     let answer = reqwest::Client::new().post(format!("{}/modules", host.admin_url())).send().await.expect("an answer");
     let (status, text) = (answer.status(), answer.text().await.expect("a text"));
     assert!(status == 422 && text.contains("its component is larger than"), "{status} {text}");
-    let (took, after) = (asked.elapsed(), most(host.pid()));
+    let (took, after) = (asked.elapsed(), kilobytes(host.pid(), "VmHWM"));
     report(&format!("a gigabyte refused in {took:.1?}; at the most {before} KiB before and {after} KiB after"));
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert!(after < before + (16 << 10), "{before} KiB before, {after} KiB after");

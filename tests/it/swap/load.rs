@@ -2,7 +2,6 @@
 //! left of all the versions.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -93,23 +92,15 @@ impl Operator {
     }
 }
 
-/// Kilobytes that a process has in memory, and its open files.
-fn held(pid: u32) -> (u64, usize) {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is running");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
-    let kib = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    (kib, std::fs::read_dir(Path::new(&format!("/proc/{pid}/fd"))).expect("it is running").count())
-}
-
-/// The same when nobody asks any more, and idle connections have ended: after five
+/// What it holds when nobody asks any more, and idle connections have ended: after five
 /// seconds, and later on a machine that has other things to do.
 async fn at_rest(host: &HostProcess, files: usize) -> (u64, usize) {
     tokio::time::sleep(Duration::from_secs(7)).await;
     let until = Instant::now() + Duration::from_secs(20);
-    while held(host.pid()).1 > files && Instant::now() < until {
+    while host.held().1 > files && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    held(host.pid())
+    host.held()
 }
 
 /// So many swaps of both modules under load, with ten bad versions of ten kinds spread
