@@ -26,6 +26,7 @@ use wasmtime_wasi_http::{Error, WasiHttpView};
 
 pub use answer::{GENERATION, is_broken};
 pub use body::Body;
+use body::Ended;
 pub use failed::Failed;
 
 use crate::call::Call;
@@ -45,23 +46,25 @@ pub async fn run<H: Send + 'static>(
     held: H,
 ) -> Result<Response<Body>, Failed> {
     let (sender, mut head) = oneshot::channel();
-    let mut running = start(guest, call, request, (sender, held))?;
-    let (ended, head) = tokio::select! {
+    let ended = Ended::default();
+    let mut running = start(guest, call, request, (sender, (ended.when_dropped(), held)))?;
+    let (is_whole, head) = tokio::select! {
         // The guest first: most calls end in one go, and then the whole answer
         // is here.
         biased;
         ended = &mut running => { ended?; (true, head.try_recv().ok()) }
         head = &mut head => (false, head.ok()),
     };
-    let answered = answered(ended, head, running).await;
+    let answered = answered(is_whole, head, running, ended).await;
     guest.judge(answered.as_ref().map_or(true, |response| is_broken(response.status())));
     answered
 }
 
 async fn answered(
-    ended: bool,
+    is_whole: bool,
     head: Option<Head>,
     running: BoxFuture<'static, Result<(), Failed>>,
+    ended: Ended,
 ) -> Result<Response<Body>, Failed> {
     let response = match head {
         Some(Ok(response)) => response,
@@ -69,14 +72,14 @@ async fn answered(
         None => return Err(Failed::NoAnswer),
     };
     let (head, body) = answer::check(response)?.into_parts();
-    let body = match ended {
+    let body = match is_whole {
         true => Body::whole(body)?,
         // Whether there is a body is known when the guest has ended.
         false if answer::is_bodiless(head.status) => {
             running.await?;
             Body::whole(body)?
         }
-        false => Body::streamed(body, running),
+        false => Body::streamed(body, running, ended),
     };
     answer::check_body(&head, &body)?;
     Ok(Response::from_parts(head, body))
@@ -147,10 +150,13 @@ where
     }
     call.trace = span.trace();
     let (deadline, trial) = (call.deadline.clone(), guest.trial.get().cloned());
-    let mut store = instance::store(guest.pre.engine(), &guest.profile, &Arc::new(call));
+    let store = instance::store(guest.pre.engine(), &guest.profile, &Arc::new(call));
+    let turn = store.data().turn.clone();
     let entered = async move {
+        let mut store = store;
+        // Dropped before the store, see `Ended`.
         let _held = (permit, held);
-        let result = work(&mut store).await;
+        let result = turn.run(work(&mut store)).await;
         result.map_err(|error| Failed::classify(error, &store.data().budget))
     };
     // A panic in a host function must cost this request alone.

@@ -5,6 +5,8 @@
 //! component could use beyond that is off, because what is off cannot be
 //! attacked.
 
+mod turn;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -14,12 +16,14 @@ use wasmtime::{
     Strategy,
 };
 
+pub use turn::{Turn, Turns};
+
 use crate::config::limits::MEMORY_CEILING;
 
 /// How often the epoch moves on while calls run. Shorter: budgets are kept more exactly,
-/// and an honest call waits less for its turn beside guests that loop, each of which has
-/// a core for so long. Longer: fewer interruptions of honest guests.
-pub const TICK: Duration = Duration::from_millis(1);
+/// and an honest call waits less beside guests that loop, each of which has a core for
+/// so long. Longer: fewer interruptions of honest guests.
+const TICK: Duration = Duration::from_millis(1);
 /// The same while none runs: what a call that begins then may have to itself. Shorter: an
 /// idle host wakes up for nothing more often.
 const IDLE_TICK: Duration = Duration::from_millis(5);
@@ -29,11 +33,11 @@ static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
 /// A call that runs, for as long as this lives.
 #[derive(Debug)]
-pub struct Running(());
+struct Running(());
 
 impl Running {
     /// One more.
-    pub fn begin() -> Self {
+    fn begin() -> Self {
         RUNNING.fetch_add(1, Ordering::Relaxed);
         Self(())
     }

@@ -30,7 +30,7 @@ use crate::broker::http::Servers;
 use crate::broker::{identity::Identity, keyvalue, llm, sql};
 use crate::call::Call;
 use crate::config::{ModuleLimits, ToolGrant};
-use crate::engine::{Running, TICK};
+use crate::engine::{Turn, Turns};
 use crate::telemetry;
 
 /// Bytes that one host call may lift out of a guest: the largest body chunk or
@@ -65,6 +65,8 @@ pub struct Profile {
     pub keyvalue: Option<Arc<keyvalue::Store>>,
     /// Servers that it may ask; there may be none.
     pub http: Arc<Servers>,
+    /// On the cores, for its calls that take long.
+    pub turns: Arc<Turns>,
     /// Requests that it served.
     pub served: Counter,
     /// How long they took.
@@ -78,8 +80,20 @@ impl Profile {
         let served = metrics::counter!(telemetry::REQUESTS, "module" => name.to_owned(), "blame" => "none");
         let latency = metrics::histogram!(telemetry::LATENCY, "module" => name.to_owned());
         let http = Arc::new(Servers::none(name, &limits));
-        let (llm, toolbox, identity, keyvalue) = (None, None, None, None);
-        Self { name: name.into(), limits, settings, sql, llm, toolbox, identity, keyvalue, http, served, latency }
+        Self {
+            name: name.into(),
+            limits,
+            settings,
+            sql,
+            llm: None,
+            toolbox: None,
+            identity: None,
+            keyvalue: None,
+            http,
+            turns: Arc::default(),
+            served,
+            latency,
+        }
     }
 }
 
@@ -132,12 +146,13 @@ pub struct State {
     pub profile: Arc<Profile>,
     /// What is left of its limits.
     pub budget: Budget,
+    /// Its place among those that run.
+    pub turn: Turn,
     pub(crate) table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: view::Hooks,
     log: guest_log::GuestLog,
-    _running: Running,
 }
 
 impl State {
@@ -152,7 +167,8 @@ impl State {
         let wasi = WasiCtx::builder().max_random_size(RANDOM_BYTES).stdout(log.clone()).stderr(log.clone()).build();
         let budget = Budget::new(&profile.limits);
         let hooks = view::Hooks(egress::Egress::new(&profile, &call));
-        Self { call, profile, budget, table, wasi, http, hooks, log, _running: Running::begin() }
+        let turn = Turn::begin(&profile.turns);
+        Self { call, profile, budget, turn, table, wasi, http, hooks, log }
     }
 
     /// Counts one call of a host function.
@@ -175,15 +191,14 @@ pub fn store(engine: &Engine, profile: &Arc<Profile>, call: &Arc<Call>) -> Store
     store.limiter(|state| &mut state.budget);
     store.set_hostcall_fuel(HOSTCALL_BYTES);
     store.set_max_component_handles(HANDLES);
-    store.epoch_deadline_callback(|mut store| Ok(on_tick(&mut store.data_mut().budget)));
+    store.epoch_deadline_callback(|mut store| Ok(on_tick(store.data_mut())));
     store.set_epoch_deadline(1);
     store
 }
 
-/// Ticks count only while guest code runs: a wait in a host function is one
-/// tick at most. Between ticks other calls on this thread get their turn.
-fn on_tick(budget: &mut Budget) -> UpdateDeadline {
-    if budget.tick(TICK) { UpdateDeadline::Yield(1) } else { UpdateDeadline::Interrupt }
+/// A tick has passed while guest code runs, or before it did.
+fn on_tick(state: &mut State) -> UpdateDeadline {
+    if state.budget.run(state.turn.ran()) { state.turn.next() } else { UpdateDeadline::Interrupt }
 }
 
 /// The limits for `declare`, which reads constants and may not take long.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Setup, TestHost};
+use crate::harness::{Setup, TestHost, module};
 
 async fn misbehave() -> TestHost {
     Setup::guest("misbehave")
@@ -79,6 +79,26 @@ async fn an_answer_that_breaks_off_is_seen_to_be_incomplete() {
         assert!(answer.bytes().await.is_err(), "{path} looks complete");
     }
     assert_eq!(host.running().await, 0);
+}
+
+/// A body whose store goes away ends, for whoever reads it on another thread, as one that
+/// was finished does.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_breaks_off_never_looks_whole_however_often() {
+    let limits = "limits = { cpu = \"10ms\", wall = \"50ms\" }\nsmoke = \"off\"";
+    let host = Setup::modules(&module("linger", "linger", limits)).start().await;
+    // One that is ended while it runs, and one that is dropped while it waits.
+    let callers = [("/linger/empty", 200), ("/linger/open", 40)].repeat(4).into_iter().map(|(path, calls)| {
+        let host = &host;
+        async move {
+            for call in 0..calls {
+                let answer = host.get(path).send().await.expect("a head");
+                assert_eq!(answer.status(), 200, "{path}");
+                assert!(answer.bytes().await.is_err(), "{path} looks complete, at call {call}");
+            }
+        }
+    });
+    futures_util::future::join_all(callers).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Hostile guests of every kind at once, and a polite one beside them: it is served, and
 //! when they are gone, so is everything that they took.
 
+mod each;
 mod raw;
 
 use std::sync::Arc;
@@ -98,8 +99,9 @@ async fn attack(client: &reqwest::Client, url: String, expected: Gets) -> Result
     if is_right { Ok(()) } else { Err(format!("{url}: {status}, whole: {is_whole}, and not {expected:?}")) }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_polite_guest_is_served_beside_every_kind_of_hostile_one() {
+/// A host with every hostile guest, a polite one at `/`, and the hostile calls that there
+/// are, each made once: what is loaded at the first call is loaded then.
+async fn host_of_all() -> (HostProcess, Vec<(String, Gets)>) {
     let shelf = tempfile::tempdir().expect("a directory");
     let limits = "limits = { cpu = \"100ms\", wall = \"1s\", memory = \"8MiB\", host_calls = 1000 }\nsmoke = \"off\"";
     let polite = module("polite", "hello", "").replace("\"/polite\"", "\"/\"");
@@ -126,14 +128,20 @@ async fn a_polite_guest_is_served_beside_every_kind_of_hostile_one() {
         .chain(LINGERING.map(|(path, status)| (host.url(&format!("/linger/{path}")), status)))
         .collect();
     let client = http_client();
-    // Once before anything is measured: what is loaded at the first call is loaded then.
     for (url, expected) in &attacks {
         attack(&client, url.clone(), *expected).await.unwrap_or_else(|why| panic!("{why}"));
     }
+    (host, attacks)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_polite_guest_is_served_beside_every_kind_of_hostile_one() {
+    let (host, attacks) = host_of_all().await;
     let (wrong, quiet) = polite_for(&host, Duration::from_secs(2)).await;
     assert_eq!(wrong, 0);
     let before = host.held();
 
+    let client = http_client();
     let stop = Arc::new(AtomicBool::new(false));
     let polite = tokio::spawn(be_polite(host.url(""), Arc::clone(&stop)));
     let mut most = before.0;

@@ -3,6 +3,8 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -36,7 +38,32 @@ pub struct Streamed {
     /// reads slowly does not poll its body, and the guest's deadline must pass all
     /// the same. It ends with the body.
     guest: Option<AbortOnDropHandle<Result<(), Failed>>>,
+    ended: Ended,
     sent: u64,
+}
+
+/// Whether a guest has ended, which is known before its store goes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ended(Arc<AtomicBool>);
+
+/// Held by what has to end first: its end is the guest's.
+#[derive(Debug)]
+pub(super) struct Ending(Ended);
+
+impl Ended {
+    pub(super) fn when_dropped(&self) -> Ending {
+        Ending(self.clone())
+    }
+
+    fn is_so(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Release);
+    }
 }
 
 impl Body {
@@ -60,8 +87,12 @@ impl Body {
         }))
     }
 
-    pub(super) fn streamed(body: HyperOutgoingBody, guest: BoxFuture<'static, Result<(), Failed>>) -> Self {
-        Self::Streamed(Streamed { body, guest: Some(AbortOnDropHandle::new(tokio::spawn(guest))), sent: 0 })
+    pub(super) fn streamed(
+        body: HyperOutgoingBody,
+        guest: BoxFuture<'static, Result<(), Failed>>,
+        ended: Ended,
+    ) -> Self {
+        Self::Streamed(Streamed { body, guest: Some(AbortOnDropHandle::new(tokio::spawn(guest))), ended, sent: 0 })
     }
 }
 
@@ -90,6 +121,11 @@ impl Streamed {
                 }
             }
             let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(context)) else {
+                // A body whose store has gone, on another thread, ends like one that
+                // the guest has finished. How the guest has ended is about to be known.
+                if self.guest.is_some() && self.ended.is_so() {
+                    return Poll::Pending;
+                }
                 // The answer is complete. What the guest does after it is not
                 // the caller's concern, and ends with the store.
                 self.guest = None;

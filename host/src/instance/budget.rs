@@ -1,12 +1,11 @@
 //! What one call may still use of its module's limits.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
 use crate::broker::llm::Run;
 use crate::config::ModuleLimits;
-use crate::engine::TICK;
 
 /// What an element of a table costs the host.
 const TABLE_ELEMENT_BYTES: usize = 16;
@@ -23,8 +22,6 @@ const NEW_TEXTS: u32 = 64;
 pub struct Budget {
     memory_left: usize,
     cpu_left: Duration,
-    /// Since when the time that the guest runs is not counted yet.
-    running_since: Instant,
     host_calls_left: u32,
     new_texts_left: u32,
     /// What it asked of language models.
@@ -48,7 +45,6 @@ impl Budget {
         Self {
             memory_left: limits.memory,
             cpu_left: limits.cpu,
-            running_since: Instant::now(),
             host_calls_left: limits.host_calls,
             new_texts_left: NEW_TEXTS,
             llm: Run::new(limits.llm_time),
@@ -70,27 +66,10 @@ impl Budget {
         Ok(())
     }
 
-    /// One more tick; false when the CPU time is used up. It counts as a whole one,
-    /// unless the guest has waited for a model meanwhile: an answer has hundreds of
-    /// such waits, each longer than a tick, and they are not the guest's work.
-    pub(super) fn tick(&mut self, tick: Duration) -> bool {
-        self.count_cpu(tick);
-        self.running_since = Instant::now();
+    /// The guest has run for so long; false when its CPU time is used up.
+    pub(super) fn run(&mut self, time: Duration) -> bool {
+        self.cpu_left = self.cpu_left.saturating_sub(time);
         !self.cpu_left.is_zero()
-    }
-
-    /// The guest waits from now on, until [`resume`](Self::resume).
-    pub fn pause(&mut self) {
-        self.count_cpu(TICK);
-    }
-
-    /// The guest runs again.
-    pub fn resume(&mut self) {
-        self.running_since = Instant::now();
-    }
-
-    fn count_cpu(&mut self, most: Duration) {
-        self.cpu_left = self.cpu_left.saturating_sub(self.running_since.elapsed().min(most));
     }
 
     fn take_memory(&mut self, bytes: usize) -> bool {

@@ -136,12 +136,12 @@ pub(super) async fn declare(
     };
     let profile = Profile::new(module, limits, WasiConfigVariables::new(), None);
     let mut store = instance::store(engine, &Arc::new(profile), &Arc::new(call));
-    let limit = store.data().profile.limits.wall;
+    let (limit, turn) = (store.data().profile.limits.wall, store.data().turn.clone());
     let ask = async {
         let guest = pre.instantiate_async(&mut store).await?;
         guest.innkeeper_backend_schema().call_declare(&mut store).await
     };
-    let declared = tokio::time::timeout(limit, ask).await;
+    let declared = tokio::time::timeout(limit, turn.run(ask)).await;
     let declared = declared.map_err(|_| Why::Declare("it took too long".to_owned()))?.map_err(failed)?;
     let vetted = vet_all(declared, backend::dialect(database), &backend::schema_name(module));
     vetted.map(Some).map_err(Why::Declaration)

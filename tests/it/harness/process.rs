@@ -10,8 +10,12 @@ use tokio::process::{Child, Command};
 
 use super::{SECRET, cache_dir, provide_tls};
 
-/// The binary beside this test's own. `cargo xtask test` builds it.
+/// The binary beside this test's own, which `cargo xtask test` builds; or the one that
+/// `INNKEEPER_TEST_BINARY` names, such as an optimised one to measure.
 pub fn binary() -> PathBuf {
+    if let Some(named) = std::env::var_os("INNKEEPER_TEST_BINARY") {
+        return named.into();
+    }
     let own = std::env::current_exe().expect("a path");
     let binary = own.parent().and_then(|deps| deps.parent()).expect("target/debug/deps").join("innkeeper");
     assert!(binary.exists(), "{} is not there; run the tests by `cargo xtask test`, which builds it", binary.display());

@@ -36,12 +36,7 @@ impl wit::Host for State {
 
     async fn complete(&mut self, request: wit::Request) -> Reply<wit::Completion> {
         let completion = match self.ask(request).await? {
-            Ok(answer) => {
-                self.budget.pause();
-                let completion = answer.complete(&self.call.deadline, &mut self.budget.llm).await;
-                self.budget.resume();
-                completion
-            }
+            Ok(answer) => answer.complete(&self.call.deadline, &mut self.budget.llm).await,
             Err(error) => Err(error),
         };
         Ok(self.reply(completion.map(wit::Completion::from)))
@@ -63,9 +58,7 @@ impl wit::HostAnswer for State {
         self.host_call()?;
         let answer = self.table.get_mut(&Resource::<Answer>::new_borrow(answer.rep()))?;
         let wait = Duration::from_millis(wait_ms.into());
-        self.budget.pause();
         let events = answer.next(&self.call.deadline, &mut self.budget.llm, wait).await;
-        self.budget.resume();
         Ok(self.reply(events.map(|events| events.into_iter().map(wit::Event::from).collect())))
     }
 
@@ -85,9 +78,7 @@ impl State {
     async fn ask(&mut self, request: wit::Request) -> wasmtime::Result<Result<Answer, LlmError>> {
         self.host_call()?;
         let access = access(self.profile.llm.as_ref())?;
-        self.budget.pause();
         let opened = access.open(&self.call, &mut self.budget.llm, Request::from(request)).await;
-        self.budget.resume();
         Ok(opened)
     }
 

@@ -26,9 +26,9 @@ impl wit::Host for State {
         self.host_call()?;
         let Some(tools) = self.call.toolbox.tools() else { return Ok(Err(wit::Error::NotFound(name))) };
         // The other guest's work is counted as its own.
-        self.budget.pause();
+        self.turn.pause();
         let called = tools.call(&self.call, &name, &arguments).await;
-        self.budget.resume();
+        self.turn.resume();
         Ok(called.map_err(wit::Error::from))
     }
 }

@@ -39,7 +39,8 @@ pub(in crate::registry) async fn read(
     };
     let profile = Profile::new(module, limits, settings, None);
     let mut store = instance::store(pre.engine(), &Arc::new(profile), &Arc::new(call));
-    let asked = tokio::time::timeout(limit, ask(pre, exports, &mut store)).await;
+    let turn = store.data().turn.clone();
+    let asked = tokio::time::timeout(limit, turn.run(ask(pre, exports, &mut store))).await;
     let (tools, resources, prompts) =
         asked.map_err(|_| "it took too long".to_owned())?.map_err(|error| format!("it trapped: {error:#}"))?;
     Ok(Manifest {

@@ -1,0 +1,186 @@
+//! Whose turn it is on the cores.
+//!
+//! A call runs as soon as it comes, and nearly all end within a tick. One that takes
+//! longer goes on when it gets a turn, which is a tick or two, and there are as many
+//! turns as cores: however many guests loop, no more of them than that are in the queue
+//! of the runtime, which every honest call has to pass several times. Calls of a module
+//! that runs for long as a rule do not even begin without a turn. Modules share the turns
+//! first, and its calls what a module gets.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::UpdateDeadline;
+
+use super::{Running, TICK};
+
+/// The most that counts as guest time between two looks at the clock. Less: a long call
+/// of a host function, which nothing interrupts, costs the guest less than the host.
+/// More: it pays for a machine that stops this process, as the CPU limit of a container
+/// does for up to 100 ms at a time.
+const STRETCH: Duration = Duration::from_millis(10);
+
+/// As many as the runtime has threads. One of the process, as its cores are.
+static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(cores())));
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The turns of one module: never more of its calls than there are cores stand in line
+/// with those of other modules, so that many get no more than few.
+#[derive(Debug)]
+pub struct Turns {
+    calls: Arc<Semaphore>,
+    /// How long its calls run before they wait, for whatever it is: an average over the
+    /// last dozen times or so, in microseconds.
+    stretch: AtomicU32,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { calls: Arc::new(Semaphore::new(cores())), stretch: AtomicU32::new(0) }
+    }
+}
+
+impl Turns {
+    fn are_long(&self) -> bool {
+        Duration::from_micros(self.stretch.load(Ordering::Relaxed).into()) >= TICK / 2
+    }
+
+    /// One ran for so long. Of two at the same time, one may not count.
+    fn count(&self, time: Duration) {
+        let time = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        let before = self.stretch.load(Ordering::Relaxed);
+        self.stretch.store(before - before / 8 + time / 8, Ordering::Relaxed);
+    }
+}
+
+/// One call's place in the order. All clones are one.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    turns: Arc<Turns>,
+    clock: Arc<Mutex<Clock>>,
+}
+
+#[derive(Debug)]
+struct Clock {
+    /// Since when the time that it runs is not counted; none while it does not run.
+    since: Option<Instant>,
+    /// Another guest runs in its place.
+    paused: bool,
+    /// Counted, and in no budget yet.
+    ran: Duration,
+    /// Run since its last turn began.
+    in_turn: Duration,
+    held: Option<Held>,
+    _running: Running,
+}
+
+/// Given back in this order: the core first.
+type Held = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+impl Turn {
+    /// A call that begins.
+    pub fn begin(turns: &Arc<Turns>) -> Self {
+        let clock = Clock {
+            since: Some(Instant::now()),
+            paused: false,
+            ran: Duration::ZERO,
+            in_turn: Duration::ZERO,
+            held: None,
+            _running: Running::begin(),
+        };
+        Self { turns: Arc::clone(turns), clock: Arc::new(Mutex::new(clock)) }
+    }
+
+    /// What the call does, from its beginning to its end. Its time counts while this is
+    /// polled, and whenever it waits, for whatever it is, its turn is another's.
+    pub async fn run<F: Future>(&self, call: F) -> F::Output {
+        let mut call = pin!(call);
+        if self.turns.are_long() {
+            self.clone().wait().await;
+        }
+        poll_fn(|context| {
+            let begin = Instant::now();
+            self.lock().start(begin);
+            let polled = call.as_mut().poll(context);
+            let end = Instant::now();
+            self.turns.count(end - begin);
+            let mut clock = self.lock();
+            clock.stop(end);
+            clock.held = None;
+            polled
+        })
+        .await
+    }
+
+    /// The guest's time since this was asked before.
+    pub fn ran(&self) -> Duration {
+        let (mut clock, now) = (self.lock(), Instant::now());
+        clock.stop(now);
+        clock.start(now);
+        std::mem::take(&mut clock.ran)
+    }
+
+    /// What comes after a tick: more of the same turn, or the wait for the next one.
+    pub fn next(&self) -> UpdateDeadline {
+        let mut clock = self.lock();
+        if clock.in_turn < TICK {
+            return UpdateDeadline::Continue(1);
+        }
+        clock.held = None;
+        drop(clock);
+        UpdateDeadline::YieldCustom(1, Box::pin(self.clone().wait()))
+    }
+
+    async fn wait(self) {
+        let held = (acquire(&self.turns.calls).await, acquire(&CORES).await);
+        // Behind all that is ready to run: whoever is woken by the end of another's turn
+        // would go before them.
+        tokio::task::yield_now().await;
+        let mut clock = self.lock();
+        clock.in_turn = Duration::ZERO;
+        clock.held = Some((held.1, held.0));
+    }
+
+    /// Another guest runs in this one's place, until [`resume`](Self::resume).
+    pub fn pause(&self) {
+        let mut clock = self.lock();
+        clock.stop(Instant::now());
+        clock.paused = true;
+    }
+
+    /// The call's own time goes on.
+    pub fn resume(&self) {
+        let mut clock = self.lock();
+        clock.paused = false;
+        clock.start(Instant::now());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Clock> {
+        // Nothing that runs under the lock can panic half-way.
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clock {
+    fn start(&mut self, now: Instant) {
+        self.since = (!self.paused).then_some(now);
+    }
+
+    fn stop(&mut self, now: Instant) {
+        let ran = self.since.take().map_or(Duration::ZERO, |since| (now - since).min(STRETCH));
+        self.ran += ran;
+        self.in_turn += ran;
+    }
+}
+
+async fn acquire(turns: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    Arc::clone(turns).acquire_owned().await.expect("turns do not end")
+}
