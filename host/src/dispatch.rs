@@ -26,11 +26,10 @@ use wasmtime_wasi_http::{Error, WasiHttpView};
 
 pub use answer::{GENERATION, is_broken};
 pub use body::Body;
-use body::Ended;
 pub use failed::Failed;
 
 use crate::call::Call;
-use crate::instance::{self, Guest, State};
+use crate::instance::{self, Ended, Guest, State};
 
 type Head = Result<Response<HyperOutgoingBody>, ErrorCode>;
 
@@ -46,8 +45,7 @@ pub async fn run<H: Send + 'static>(
     held: H,
 ) -> Result<Response<Body>, Failed> {
     let (sender, mut head) = oneshot::channel();
-    let ended = Ended::default();
-    let mut running = start(guest, call, request, (sender, (ended.when_dropped(), held)))?;
+    let (mut running, ended) = start(guest, call, request, (sender, held))?;
     let (is_whole, head) = tokio::select! {
         // The guest first: most calls end in one go, and then the whole answer
         // is here.
@@ -97,7 +95,7 @@ where
     W: for<'s> FnOnce(&'s mut Store<State>, Instance) -> Work<'s, T> + Send + 'static,
 {
     let pre = guest.pre.clone();
-    let entered = enter(guest, call, held, move |store| {
+    let (entered, _) = enter(guest, call, held, move |store| {
         Box::pin(async move {
             let instance = pre.instantiate_async(&mut *store).await?;
             work(store, instance).await
@@ -119,7 +117,7 @@ fn start<H: Send + 'static>(
     call: Call,
     request: Request<Bytes>,
     (head, held): (Sender<Head>, H),
-) -> Result<BoxFuture<'static, Result<(), Failed>>, Failed> {
+) -> Result<Entered<()>, Failed> {
     let http = guest.exports.http.clone().ok_or(Failed::NoAnswer)?;
     enter(guest, call, held, move |store| {
         Box::pin(async move {
@@ -131,13 +129,11 @@ fn start<H: Send + 'static>(
     })
 }
 
-/// The future that *is* the call. It owns the permit and the store.
-fn enter<T, H, W>(
-    guest: &Guest,
-    mut call: Call,
-    held: H,
-    work: W,
-) -> Result<BoxFuture<'static, Result<T, Failed>>, Failed>
+/// The future that *is* the call, which owns the permit and the store, and whether the
+/// guest has ended in it.
+type Entered<T> = (BoxFuture<'static, Result<T, Failed>>, Ended);
+
+fn enter<T, H, W>(guest: &Guest, mut call: Call, held: H, work: W) -> Result<Entered<T>, Failed>
 where
     T: Send + 'static,
     H: Send + 'static,
@@ -151,17 +147,18 @@ where
     call.trace = span.trace();
     let (deadline, trial) = (call.deadline.clone(), guest.trial.get().cloned());
     let store = instance::store(guest.pre.engine(), &guest.profile, &Arc::new(call));
-    let turn = store.data().turn.clone();
+    let (turn, ended) = (store.data().turn.clone(), store.data().ended.clone());
+    let ending = ended.when_dropped();
     let entered = async move {
         let mut store = store;
-        // Dropped before the store, see `Ended`.
-        let _held = (permit, held);
+        // Dropped before the store.
+        let _held = (ending, permit, held);
         let result = turn.run(work(&mut store)).await;
         result.map_err(|error| Failed::classify(error, &store.data().budget))
     };
     // A panic in a host function must cost this request alone.
     let guarded = AssertUnwindSafe(entered).catch_unwind();
-    Ok(Box::pin(async move {
+    let judged = async move {
         let result = tokio::select! {
             biased;
             result = guarded => result.unwrap_or(Err(Failed::Panicked)),
@@ -174,7 +171,8 @@ where
                 trial.judge(true);
             }
         })
-    }))
+    };
+    Ok((Box::pin(judged), ended))
 }
 
 /// What a guest reports, cut to a line: the text in it is the guest's.

@@ -6,6 +6,7 @@
 
 mod budget;
 mod egress;
+mod ended;
 mod exports;
 mod guest_log;
 mod trial;
@@ -23,6 +24,7 @@ use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiHttpCtx;
 
 pub use budget::{Budget, HostCallsUsedUp};
+pub use ended::{Ended, Ending};
 pub use exports::Exports;
 pub use trial::Trial;
 
@@ -148,6 +150,8 @@ pub struct State {
     pub budget: Budget,
     /// Its place among those that run.
     pub turn: Turn,
+    /// Whether it runs no more.
+    pub ended: Ended,
     pub(crate) table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -166,9 +170,10 @@ impl State {
         // the builder's defaults, and nothing is added here.
         let wasi = WasiCtx::builder().max_random_size(RANDOM_BYTES).stdout(log.clone()).stderr(log.clone()).build();
         let budget = Budget::new(&profile.limits);
-        let hooks = view::Hooks(egress::Egress::new(&profile, &call));
+        let ended = Ended::default();
+        let hooks = view::Hooks(egress::Egress::new(&profile, &call, &ended));
         let turn = Turn::begin(&profile.turns);
-        Self { call, profile, budget, turn, table, wasi, http, hooks, log }
+        Self { call, profile, budget, turn, ended, table, wasi, http, hooks, log }
     }
 
     /// Counts one call of a host function.

@@ -73,6 +73,22 @@ async fn a_granted_server_is_asked_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_breaks_off_never_looks_whole() {
+    let upstream = Upstream::start().await;
+    let host = courier(&local(&upstream, ""), "").await;
+    let errand = json!([with(to(&upstream, "/echo"), json!({ "method": "POST", "body": 20_000, "cut": true }))]);
+    let callers = (0..8).map(async |_| {
+        for _ in 0..50 {
+            let answer = host.post("/courier/send", &errand).send().await.expect("an answer");
+            assert_eq!(answer.status(), 500);
+        }
+    });
+    futures_util::future::join_all(callers).await;
+    assert!(upstream.seen.connections() > 0);
+    assert_eq!(upstream.seen.heads().len(), 0, "requests that were taken for whole");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn connections_are_used_again_by_other_calls() {
     let upstream = Upstream::start().await;
     let host = courier(&local(&upstream, ""), "").await;

@@ -3,8 +3,6 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -16,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use super::Failed;
+use crate::instance::Ended;
 
 /// Bytes of one answer. An answer without end would hold its instance until the
 /// deadline, and whoever reads it.
@@ -40,30 +39,6 @@ pub struct Streamed {
     guest: Option<AbortOnDropHandle<Result<(), Failed>>>,
     ended: Ended,
     sent: u64,
-}
-
-/// Whether a guest has ended, which is known before its store goes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Ended(Arc<AtomicBool>);
-
-/// Held by what has to end first: its end is the guest's.
-#[derive(Debug)]
-pub(super) struct Ending(Ended);
-
-impl Ended {
-    pub(super) fn when_dropped(&self) -> Ending {
-        Ending(self.clone())
-    }
-
-    fn is_so(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.0.0.store(true, Ordering::Release);
-    }
 }
 
 impl Body {

@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use super::Profile;
+use super::ended::{Ended, Finished};
 use crate::broker::http::{HttpError, Patience, Sent};
 use crate::call::Call;
 
@@ -16,14 +17,16 @@ pub(super) struct Egress {
     profile: Arc<Profile>,
     call: Arc<Call>,
     sent: Sent,
+    ended: Ended,
 }
 
 /// Never an answer without a request: what the broker refuses resolves to its error.
 type Answered = Result<Response<WasiBody>, Error>;
 
 impl Egress {
-    pub(super) fn new(profile: &Arc<Profile>, call: &Arc<Call>) -> Self {
-        Self { profile: Arc::clone(profile), call: Arc::clone(call), sent: Sent::none(&profile.limits) }
+    pub(super) fn new(profile: &Arc<Profile>, call: &Arc<Call>, ended: &Ended) -> Self {
+        let sent = Sent::none(&profile.limits);
+        Self { profile: Arc::clone(profile), call: Arc::clone(call), sent, ended: ended.clone() }
     }
 
     pub(super) fn send(
@@ -32,7 +35,7 @@ impl Egress {
         options: Option<RequestOptions>,
     ) -> impl Future<Output = Answered> + Send + use<> {
         let counted = self.sent.count();
-        let (servers, call) = (Arc::clone(&self.profile.http), Arc::clone(&self.call));
+        let (servers, call, ended) = (Arc::clone(&self.profile.http), Arc::clone(&self.call), self.ended.clone());
         let options = options.unwrap_or_default();
         let patience = Patience {
             connect: options.connect_timeout,
@@ -41,7 +44,7 @@ impl Egress {
         };
         async move {
             counted.map_err(|error| word(&error))?;
-            let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+            let request = request.map(|body| Finished { body, ended }.map_err(Into::into).boxed_unsync());
             let answer = servers.send(call, request, patience).await.map_err(|error| word(&error))?;
             Ok(answer.map(|body| body.map_err(|error| word(&error)).boxed_unsync()))
         }
