@@ -13,6 +13,7 @@ mod build;
 mod live;
 mod outcome;
 mod publish;
+mod read;
 mod report;
 mod smoke;
 mod watch;
@@ -27,7 +28,6 @@ use tokio_util::task::TaskTracker;
 pub use outcome::{Cause, Done, NotPublished};
 pub use report::Attempt;
 
-use self::build::Look;
 use self::live::Live;
 use self::report::Reports;
 use crate::broker::identity::Foreign;
@@ -64,7 +64,11 @@ pub struct Parts {
 /// Makes the generations of a host.
 pub struct Swapper {
     parts: Parts,
-    /// Held while a candidate is built: there is never a second one.
+    /// Held from where modules are read until they are served, so that what was asked
+    /// for first is not what is served last.
+    order: Mutex<()>,
+    /// Held while a candidate is built: there is never a second one. Not while modules are
+    /// read: a registry may take a minute, and a way back does not wait for it.
     live: Mutex<Live>,
     reports: Reports,
     /// Rings when a new version has failed.
@@ -74,7 +78,8 @@ pub struct Swapper {
 impl Swapper {
     /// Nothing is loaded yet.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, live: Mutex::default(), reports: Reports::default(), alarm: Arc::default() }
+        let (order, live) = (Mutex::default(), Mutex::default());
+        Self { parts, order, live, reports: Reports::default(), alarm: Arc::default() }
     }
 
     /// Loads the modules of the configuration, and publishes the first generation.
@@ -82,9 +87,9 @@ impl Swapper {
     /// # Errors
     /// A module that can never be served as it is.
     pub async fn start(&self) -> Result<Done, NotPublished> {
-        let live = &mut *self.live.lock().await;
-        let modules = self.parts.config.modules.clone();
-        self.noted(Cause::Start, self.build(live, &modules, Look::All, Cause::Start).await)
+        let _order = self.order.lock().await;
+        let started = self.build_all(&self.parts.config.modules, Cause::Start).await;
+        self.noted(Cause::Start, started)
     }
 
     /// Reads the configuration and every module again.
@@ -92,11 +97,11 @@ impl Swapper {
     /// # Errors
     /// See [`NotPublished`].
     pub async fn reload(&self, cause: Cause) -> Result<Done, NotPublished> {
-        let live = &mut *self.live.lock().await;
+        let _order = self.order.lock().await;
         let reloaded = match (self.parts.reread)() {
             Ok(config) => {
                 self.tell_of_the_rest(&config);
-                self.build(live, &config.modules, Look::All, cause).await
+                self.build_all(&config.modules, cause).await
             }
             Err(problems) => Err(problems.into()),
         };
@@ -108,13 +113,16 @@ impl Swapper {
     /// # Errors
     /// See [`NotPublished`].
     pub async fn renew(&self, module: &str) -> Result<Done, NotPublished> {
-        let live = &mut *self.live.lock().await;
-        if live.version(module).is_none() {
+        let _order = self.order.lock().await;
+        let configs = self.live.lock().await.configs(&[module.to_owned()]);
+        if configs.is_empty() {
             return Err(NotPublished::Unknown(module.to_owned()));
         }
+        let found = self.read(&configs).await;
+        let live = &mut *self.live.lock().await;
         live.held.remove(module);
-        let (modules, only) = (live.configs(), [module.to_owned()]);
-        self.noted(Cause::Operator, self.build(live, &modules, Look::At(&only), Cause::Operator).await)
+        let wanted = live.with(found);
+        self.noted(Cause::Operator, self.build(live, wanted, Cause::Operator).await)
     }
 
     /// Serves a module as it was before its last change.

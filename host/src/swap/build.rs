@@ -2,46 +2,36 @@
 
 use std::sync::Arc;
 
-use super::live::{Live, Stamp, Version};
+use super::live::{Live, Version};
+use super::read::{Found, Wanted};
 use super::{Cause, Done, NotPublished, Swapper, smoke};
 use crate::broker::sql::{PrepareError, backend};
 use crate::config::ModuleConfig;
 use crate::registry::{Difference, Generation, Offer, Refused};
 
-/// Which modules' files are read.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Look<'a> {
-    All,
-    At(&'a [String]),
-}
-
-impl Look<'_> {
-    fn is_at(self, module: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::At(modules) => modules.iter().any(|other| other == module),
-        }
-    }
-}
-
 impl Swapper {
+    /// Reads these modules, and builds and publishes a generation of them.
+    pub(super) async fn build_all(&self, modules: &[ModuleConfig], cause: Cause) -> Result<Done, NotPublished> {
+        let found = self.read(modules).await;
+        let live = &mut *self.live.lock().await;
+        self.build(live, found.into_iter().map(Wanted::Read).collect(), cause).await
+    }
+
     /// Builds a generation of these modules, and publishes it. Nothing of `live` but
     /// what was seen of files changes when it fails.
     pub(super) async fn build(
         &self,
         live: &mut Live,
-        modules: &[ModuleConfig],
-        look: Look<'_>,
+        modules: Vec<Wanted>,
         cause: Cause,
     ) -> Result<Done, NotPublished> {
         let (mut next, mut fresh) = (Vec::with_capacity(modules.len()), Vec::new());
-        for config in modules {
-            let stays = live.version(&config.name).filter(|version| version.config == *config);
-            match stays {
-                Some(version) if !look.is_at(&config.name) => next.push(version.clone()),
-                _ => match self.read(live, config).await? {
-                    Read::Known(version) => next.push(version),
-                    Read::Fresh(version) => {
+        for wanted in modules {
+            match wanted {
+                Wanted::Stays(version) => next.push(version),
+                Wanted::Read(found) => match self.load(live, found).await? {
+                    Loaded::Known(version) => next.push(version),
+                    Loaded::Fresh(version) => {
                         fresh.push(next.len());
                         next.push(version);
                     }
@@ -66,27 +56,27 @@ impl Swapper {
         Ok(self.publish(live, generation, next))
     }
 
-    async fn read(&self, live: &mut Live, config: &ModuleConfig) -> Result<Read, NotPublished> {
-        // Before it is read: what is written meanwhile is a change.
-        live.seen.insert(config.name.clone(), stamp(config).await);
-        let source = self.parts.loader.read(config).await?;
+    async fn load(&self, live: &mut Live, found: Found) -> Result<Loaded, NotPublished> {
+        let Found { config, stamp, source } = found;
+        live.seen.insert(config.name.clone(), stamp);
+        let source = source?;
         let manifest = source.manifest.clone();
         if let Some(version) = live.version(&config.name) {
             let is_held = live.held.get(&config.name);
-            let is_held = is_held.is_some_and(|(held, digest)| held == config && *digest == source.digest);
+            let is_held = is_held.is_some_and(|(held, digest)| *held == config && *digest == source.digest);
             if is_held {
-                return Ok(Read::Known(version.clone()));
+                return Ok(Loaded::Known(version.clone()));
             }
-            if version.is_of(config, &source.digest) {
-                return Ok(Read::Known(Version { manifest, ..version.clone() }));
+            if version.is_of(&config, &source.digest) {
+                return Ok(Loaded::Known(Version { manifest, ..version.clone() }));
             }
         }
         self.parts.foreign.add(backend::schema_name(&config.name));
-        let offer = self.parts.loader.load(config, source).await?;
+        let offer = self.parts.loader.load(&config, source).await?;
         if let Some(before) = live.version(&config.name) {
-            tell_of_more(config, &before.offer, &offer);
+            tell_of_more(&config, &before.offer, &offer);
         }
-        Ok(Read::Fresh(Version { config: config.clone(), offer, manifest, since: live.id + 1, upkeep: None }))
+        Ok(Loaded::Fresh(Version { config, offer, manifest, since: live.id + 1, upkeep: None }))
     }
 
     /// Migrates, and prepares every statement. A database that is away keeps a new
@@ -149,12 +139,7 @@ fn tell_of_more(config: &ModuleConfig, before: &Offer, now: &Offer) {
     }
 }
 
-enum Read {
+enum Loaded {
     Known(Version),
     Fresh(Version),
-}
-
-async fn stamp(config: &ModuleConfig) -> Option<Stamp> {
-    let (source, signed) = (config.source.clone(), !config.keys.is_empty());
-    tokio::task::spawn_blocking(move || Stamp::of(&source, signed)).await.ok().flatten()
 }

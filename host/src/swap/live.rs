@@ -54,8 +54,10 @@ impl Live {
         self.modules.iter().find(|version| version.config.name == module)
     }
 
-    pub(super) fn configs(&self) -> Vec<ModuleConfig> {
-        self.modules.iter().map(|version| version.config.clone()).collect()
+    /// How these modules are configured, as far as they are there.
+    pub(super) fn configs(&self, modules: &[String]) -> Vec<ModuleConfig> {
+        let these = self.modules.iter().map(|version| &version.config).filter(|config| modules.contains(&config.name));
+        these.cloned().collect()
     }
 
     /// Modules whose new versions have failed.

@@ -9,7 +9,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::build::Look;
 use super::live::{Stamp, Version};
 use super::{Cause, Swapper};
 use crate::config::Location;
@@ -59,9 +58,12 @@ impl Swapper {
 
     /// False when it has to be tried again.
     async fn swap_files(&self, modules: &[String]) -> bool {
+        let _order = self.order.lock().await;
+        let configs = self.live.lock().await.configs(modules);
+        let found = self.read(&configs).await;
         let live = &mut *self.live.lock().await;
-        let configs = live.configs();
-        let built = self.build(live, &configs, Look::At(modules), Cause::File).await;
+        let wanted = live.with(found);
+        let built = self.build(live, wanted, Cause::File).await;
         let has_to_wait = built.as_ref().is_err_and(super::NotPublished::may_pass);
         if has_to_wait {
             live.seen.retain(|module, _| !modules.contains(module));

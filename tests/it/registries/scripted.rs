@@ -2,6 +2,7 @@
 //! nothing of it, and goes on serving.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{GRANTS, artifact, cache, run};
 use crate::harness::{Artifact, HostProcess, Raw, Request, kilobytes, report, sha256};
-use crate::swap::editions::{Shelf, edition};
+use crate::swap::editions::{Shelf, asked, change, edition, swapped};
 
 const GIGABYTE: u64 = 1 << 30;
 const CANARY: &str = "canary-7";
@@ -337,4 +338,40 @@ async fn a_gigabyte_is_neither_waited_for_nor_held() {
     let answer = reqwest::get(host.url("/a")).await.expect("an answer");
     assert_eq!(answer.text().await.expect("a text"), "00000001");
     assert_eq!(host.stop().await.status.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_registry_but_who_asked_for_it() {
+    let is_slow = Arc::new(AtomicBool::new(false));
+    let (slow, artifact) = (Arc::clone(&is_slow), artifact(1));
+    let scripted = Scripted::start(move |path, _| match slow.load(Ordering::Relaxed) {
+        true => Say::Stall,
+        false => honest(&artifact, path),
+    })
+    .await;
+    let (shelf, cache) = (Shelf::new(), cache());
+    shelf.put("b", &edition(1, "plain"));
+    let source = scripted.source(":v1");
+    let far = format!("[[module]]\nname = \"a\"\nsource = \"{source}\"\nroute = \"/a\"\n{GRANTS}\n");
+    let host = super::setup(cache.path(), &(far + &shelf.module("b", GRANTS))).start().await;
+    shelf.put("b", &edition(2, "plain"));
+    swapped(&host, "/modules/b").await;
+    assert_eq!(asked(&host, "/b").await.1, "00000002");
+
+    is_slow.store(true, Ordering::Relaxed);
+    let before = scripted.heard().len();
+    let waiting = change(&host, "/modules/a");
+    let back = async {
+        while scripted.heard().len() == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        swapped(&host, "/modules/b/rollback").await
+    };
+    tokio::select! {
+        (status, told) = waiting => panic!("the registry said nothing, and the host {status} {told}"),
+        taken_back = tokio::time::timeout(Duration::from_secs(5), back) => {
+            assert_eq!(taken_back.expect("at once"), json!({"generation": 3, "changed": ["b"]}));
+        }
+    }
+    assert_eq!(asked(&host, "/b").await.1, "00000001");
 }
