@@ -4,11 +4,22 @@
 use std::sync::Arc;
 
 use rustls::crypto::ring::default_provider;
+use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, Error, RootCertStore};
 
 /// Those that browsers trust.
 pub fn usual_roots() -> RootCertStore {
     RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+}
+
+/// And these authorities.
+///
+/// # Errors
+/// One is no certificate.
+pub fn usual_roots_and(authorities: &[CertificateDer<'static>]) -> Result<RootCertStore, Error> {
+    let mut roots = usual_roots();
+    authorities.iter().try_for_each(|one| roots.add(one.clone()))?;
+    Ok(roots)
 }
 
 /// For a client that trusts these, and says nothing of itself.

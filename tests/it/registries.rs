@@ -180,3 +180,22 @@ async fn refused(host: &TestHost, path: &str, status: u16, sentence: &str) {
     let why = told["detail"].as_str().expect("a reason");
     assert!(answered == status && why.contains(sentence), "no `{sentence}` in {answered} {why}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_may_speak_tls_with_an_authority_of_its_own() {
+    let Some(registry) = registry(Doors::Tls).await else { return };
+    let cache = cache();
+    let digest = registry.push("edition:v1", &artifact(1)).await;
+    let source = registry.source("edition:v1");
+    let (code, said) = run(&["check"], &source, cache.path(), &[]).await;
+    assert!(code == 69 && said.contains("certificate"), "{code} {said}");
+
+    let toml = format!(
+        "[registry]\nca = \"{}\"\n{}",
+        registry.ca().display(),
+        registry.module("edition", "edition:v1", GRANTS)
+    );
+    let host = setup(cache.path(), &toml).start().await;
+    assert_eq!(asked(&host, "/edition").await.1, "00000001");
+    assert_eq!(modules(&host).await["modules"][0]["manifest"], *digest);
+}

@@ -3,6 +3,8 @@
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use super::Problems;
+
 /// All certificates of a PEM file.
 ///
 /// # Errors
@@ -14,4 +16,12 @@ pub(super) fn read(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
         Ok(found) => Ok(found),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// The same for a setting; without any of them, a problem.
+pub(super) fn read_for(key: &str, path: &str, problems: &mut Problems) -> Vec<CertificateDer<'static>> {
+    read(path).unwrap_or_else(|why| {
+        problems.push(key, format!("cannot read {path}: {why}"), "name a file of PEM certificates");
+        Vec::new()
+    })
 }

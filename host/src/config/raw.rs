@@ -95,6 +95,7 @@ pub(super) struct RawDev {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawRegistry {
     pub(super) insecure: Option<Vec<String>>,
+    pub(super) ca: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

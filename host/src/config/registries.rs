@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use rustls::pki_types::CertificateDer;
 use secrecy::SecretString;
 
 /// How registries are asked for modules.
@@ -11,6 +12,8 @@ pub struct Registries {
     /// Those that are asked without TLS, as references name them. Those of this machine
     /// are anyway.
     pub insecure: Vec<String>,
+    /// Authorities that are trusted beside those that browsers trust.
+    pub authorities: Vec<CertificateDer<'static>>,
     /// Who to be, by the environment.
     pub login: Option<Login>,
     /// Docker's configuration, for the others.

@@ -404,9 +404,13 @@ fn modules_come_from_files_and_registries_and_from_nowhere_else() {
     assert!(problems.contains("INNKEEPER_MODULE: modules do not come by `https://`"), "{problems}");
     assert!(problems.contains("download it and name the file"), "{problems}");
     refused(
-        "[registry]\ninsecure = [\"ada@x\"]\n[[module]]\nname=\"a\"\nsource=\"oci://ghcr.io/todo\"",
+        "[registry]\ninsecure = [\"ada@x\"]\nca = \"/nowhere.pem\"\n[[module]]\nname=\"a\"\nsource=\"oci://ghcr.io/todo\"",
         &[],
-        &["registry.insecure: `ada@x` is no registry", "module[0].source: `oci://ghcr.io/todo`: it has neither"],
+        &[
+            "registry.insecure: `ada@x` is no registry",
+            "registry.ca: cannot read /nowhere.pem",
+            "module[0].source: `oci://ghcr.io/todo`: it has neither",
+        ],
     );
 }
 

@@ -1,7 +1,7 @@
 //! A registry as others run it, what their tools push there, and what they sign.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -31,11 +31,13 @@ pub struct Programs {
     skopeo: PathBuf,
 }
 
-/// Whether the registry asks who it is.
+/// Who gets in, and how.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Doors {
     Open,
     Password,
+    /// By TLS, at an address that is not this machine's own alone.
+    Tls,
 }
 
 /// What is pushed.
@@ -93,6 +95,13 @@ pub fn sha256(bytes: &[u8]) -> String {
     format!("sha256:{hex}")
 }
 
+/// An address of this machine that others could ask. Nothing is sent.
+fn outward() -> IpAddr {
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a socket");
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).expect("a way out");
+    socket.local_addr().expect("bound").ip()
+}
+
 /// A registry of its own for one test.
 pub struct OciRegistry {
     pub address: SocketAddr,
@@ -115,16 +124,23 @@ impl OciRegistry {
 
     pub async fn start(programs: Programs, doors: Doors) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let place = if doors == Doors::Tls { outward() } else { Ipv4Addr::LOCALHOST.into() };
+        let free = std::net::TcpListener::bind((place, 0)).and_then(|free| free.local_addr());
         let (address, folder) = (free.expect("a port"), dir.path().display().to_string());
         std::fs::write(dir.path().join("users"), HTPASSWD).expect("written");
-        let doors = match doors {
-            Doors::Open => String::new(),
-            Doors::Password => format!("auth: {{htpasswd: {{realm: test, path: {folder}/users}}}}\n"),
+        let (auth, tls) = match doors {
+            Doors::Open => (String::new(), String::new()),
+            Doors::Password => (format!("auth: {{htpasswd: {{realm: test, path: {folder}/users}}}}\n"), String::new()),
+            Doors::Tls => {
+                let shown = rcgen::generate_simple_self_signed([place.to_string()]).expect("a certificate");
+                std::fs::write(dir.path().join("ca.pem"), shown.cert.pem()).expect("written");
+                std::fs::write(dir.path().join("key.pem"), shown.signing_key.serialize_pem()).expect("written");
+                (String::new(), format!(", tls: {{certificate: {folder}/ca.pem, key: {folder}/key.pem}}"))
+            }
         };
         let settings = format!(
-            "version: 0.1\nlog: {{level: warn, accesslog: {{disabled: true}}}}\nhttp: {{addr: \"{address}\"}}\n\
-             storage: {{filesystem: {{rootdirectory: {folder}/store}}, delete: {{enabled: true}}}}\n{doors}"
+            "version: 0.1\nlog: {{level: warn, accesslog: {{disabled: true}}}}\nhttp: {{addr: \"{address}\"{tls}}}\n\
+             storage: {{filesystem: {{rootdirectory: {folder}/store}}, delete: {{enabled: true}}}}\n{auth}"
         );
         std::fs::write(dir.path().join("settings.yml"), settings).expect("written");
         let mut registry = Self { address, programs, dir, process: None };
@@ -150,6 +166,11 @@ impl OciRegistry {
     /// Ends it: connections are refused.
     pub async fn down(&mut self) {
         self.process.take().expect("it is running").kill().await.expect("killed");
+    }
+
+    /// The certificate that it shows, where it does.
+    pub fn ca(&self) -> PathBuf {
+        self.dir.path().join("ca.pem")
     }
 
     /// How a configuration names it: `todo:v1`, `todo@sha256:…`.

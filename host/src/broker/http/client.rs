@@ -23,10 +23,7 @@ const FIELDS: usize = 64;
 pub(super) type Client = legacy::Client<HttpsConnector<HttpConnector<Resolver>>, Counted>;
 
 pub(super) fn new(grant: &HttpGrant) -> Result<Client, rustls::Error> {
-    let mut roots = tls::usual_roots();
-    for root in &grant.roots {
-        roots.add(root.clone())?;
-    }
+    let roots = tls::usual_roots_and(&grant.roots)?;
     let mut connector = HttpConnector::new_with_resolver(Resolver::new(grant.clone()));
     // The scheme is the other layer's to look at.
     connector.enforce_http(false);

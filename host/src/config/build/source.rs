@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 
 use crate::config::raw::{RawRegistry, RawSignature};
 use crate::config::registries::Login;
-use crate::config::{Env, Location, ModuleConfig, Problems, PublicKey, Registries};
+use crate::config::{Env, Location, ModuleConfig, Problems, PublicKey, Registries, certificates};
 
 /// Keys of one module. More are not rotated at once.
 const KEYS: usize = 16;
@@ -63,7 +63,7 @@ fn read<'a>(key: &str, files: impl Iterator<Item = &'a str>, problems: &mut Prob
 }
 
 pub(super) fn registries(raw: RawRegistry, modules: &[ModuleConfig], env: &Env, problems: &mut Problems) -> Registries {
-    let RawRegistry { insecure } = raw;
+    let RawRegistry { insecure, ca } = raw;
     let insecure = insecure.unwrap_or_default();
     for registry in &insecure {
         if registry.parse::<http::uri::Authority>().is_err() || registry.contains('@') {
@@ -73,7 +73,8 @@ pub(super) fn registries(raw: RawRegistry, modules: &[ModuleConfig], env: &Env, 
     }
     let home = env.get("HOME").map(|home| Path::new(home).join(".docker"));
     let docker = env.get("DOCKER_CONFIG").map(PathBuf::from).or(home).map(|dir| dir.join("config.json"));
-    Registries { insecure, login: login(modules, env, problems), docker }
+    let authorities = ca.map(|path| certificates::read_for("registry.ca", &path, problems)).unwrap_or_default();
+    Registries { insecure, authorities, login: login(modules, env, problems), docker }
 }
 
 /// A password is for one registry: which one has to be clear.

@@ -3,7 +3,6 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::{HeaderName, HeaderValue, Method, header};
-use rustls::pki_types::CertificateDer;
 use secrecy::ExposeSecret;
 
 use super::{HttpGrant, HttpSecret, Reach};
@@ -58,7 +57,7 @@ fn build_one(key: &str, raw: RawHttpServer, env: &Env, problems: &mut Problems) 
     });
     let headers = headers.collect();
     let methods = methods.iter().filter_map(|text| method(&format!("{key}.methods"), text, problems)).collect();
-    let roots = ca.map(|path| roots(&format!("{key}.ca"), &path, problems)).unwrap_or_default();
+    let roots = ca.map(|path| certificates::read_for(&format!("{key}.ca"), &path, problems)).unwrap_or_default();
     let grant = HttpGrant { is_https, host, port, methods, headers, private, roots };
     check_reach(key, &grant, problems);
     Some(grant)
@@ -139,13 +138,6 @@ fn secret(key: &str, name: &str, text: &str, env: &Env, problems: &mut Problems)
 fn is_framing(name: &HeaderName) -> bool {
     [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE]
         .contains(name)
-}
-
-fn roots(key: &str, path: &str, problems: &mut Problems) -> Vec<CertificateDer<'static>> {
-    certificates::read(path).unwrap_or_else(|why| {
-        problems.push(key, format!("cannot read {path}: {why}"), "name a file of PEM certificates");
-        Vec::new()
-    })
 }
 
 /// A mistake that would be told at each request is told at the start.

@@ -24,7 +24,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// storage are given up. Longer: one that hangs keeps a swap waiting.
 const IDLE: Duration = Duration::from_secs(10);
 /// For all parts of an artifact, with all tries. 64 MiB in that time are 9 Mbit/s.
-/// Longer: other swaps, and the way back, wait for this one.
+/// Longer: other swaps wait for this one.
 const TOTAL: Duration = Duration::from_secs(60);
 /// Tries of each part. More do not help against what lasts.
 const TRIES: u32 = 3;
@@ -56,7 +56,7 @@ impl<'a> Client<'a> {
         // What Docker's own registry is called is not where it is.
         let host = if reference.registry == "docker.io" { "registry-1.docker.io" } else { &reference.registry };
         let base = format!("http{}://{host}/v2/{}", if is_plain { "" } else { "s" }, reference.repository);
-        let http = http(is_plain)?;
+        let http = http(registries, is_plain)?;
         let until = Instant::now() + TOTAL;
         Ok(Self { registries, reference, credentials, http, base, authorization: None, until })
     }
@@ -186,9 +186,10 @@ fn spread() -> f64 {
 }
 
 /// Nothing is read from the environment.
-fn http(is_plain: bool) -> Result<reqwest::Client, Trouble> {
+fn http(registries: &Registries, is_plain: bool) -> Result<reqwest::Client, Trouble> {
     let failed = |why: String| Trouble::Client(why);
-    let tls = tls::client(tls::usual_roots()).map_err(|error| failed(error.to_string()))?;
+    let tls = tls::usual_roots_and(&registries.authorities).and_then(tls::client);
+    let tls = tls.map_err(|error| failed(error.to_string()))?;
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .user_agent(concat!("innkeeper/", env!("CARGO_PKG_VERSION")))
