@@ -2,7 +2,8 @@
 //! at which users sign up and in, and what their browsers and apps would send. In
 //! `interop/chat.rs`: a model's server, and ChatKit's own types. In
 //! `interop/guests.rs`: components that the tools of Python and JavaScript made; in
-//! `interop/projects.rs`: those of projects that `innkeeper new` made.
+//! `interop/projects.rs`: those of projects that `innkeeper new` made; in
+//! `interop/wkg.rs`: components in a registry.
 //!
 //! `cargo xtask interop` installs all of it, provides Postgres and runs this.
 
@@ -23,6 +24,8 @@ mod guests;
 mod harness;
 #[path = "interop/projects.rs"]
 mod projects;
+#[path = "interop/wkg.rs"]
+mod wkg;
 
 use std::time::{Duration, Instant};
 

@@ -1,10 +1,11 @@
 //! `cargo xtask interop`: what others wrote, beside Innkeeper: Better Auth and a
 //! model's server under Node, ChatKit's own types under Python, and the conformance
 //! suite and the clients of the Model Context Protocol. And guests in languages whose
-//! tools others wrote.
+//! tools others wrote, and the tool that pushes components to registries.
 
 mod guests;
 mod mcp;
+mod wkg;
 
 use crate::{
     machine,
@@ -47,6 +48,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     tests.args(["test", "--package", "innkeeper-tests", "--test", "interop", "--no-fail-fast"]);
     if args.guests {
         tests.args(["--", "guests::", "projects::"]);
+    } else {
+        tests.env("INNKEEPER_TEST_WKG", wkg::prepare()?);
     }
     test::environment(&mut tests, Some(&cluster.url("postgres")));
     process::run(tests.env("INNKEEPER_TEST_INTEROP", &installed))?;
