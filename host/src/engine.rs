@@ -23,7 +23,7 @@ use crate::config::limits::MEMORY_CEILING;
 /// How often the epoch moves on while calls run. Shorter: budgets are kept more exactly,
 /// and an honest call waits less beside guests that loop, each of which has a core for
 /// so long. Longer: fewer interruptions of honest guests.
-const TICK: Duration = Duration::from_millis(1);
+const TICK: Duration = Duration::from_millis(2);
 /// The same while none runs: what a call that begins then may have to itself. Shorter: an
 /// idle host wakes up for nothing more often.
 const IDLE_TICK: Duration = Duration::from_millis(5);

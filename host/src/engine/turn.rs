@@ -25,6 +25,10 @@ use super::{Running, TICK};
 /// does for up to 100 ms at a time.
 const STRETCH: Duration = Duration::from_millis(10);
 
+/// How far one kind of calls can outnumber the other. Fewer: a module that has a few long
+/// ones among many is taken for slow. More: it takes as many to see that one is.
+const MAJORITY: u32 = 16;
+
 /// As many as the runtime has threads. One of the process, as its cores are.
 static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(cores())));
 
@@ -37,27 +41,29 @@ fn cores() -> usize {
 #[derive(Debug)]
 pub struct Turns {
     calls: Arc<Semaphore>,
-    /// How long its calls run before they wait, for whatever it is: an average over the
-    /// last dozen times or so, in microseconds.
-    stretch: AtomicU32,
+    /// How far those that run for long before they wait, for whatever it is, outnumber
+    /// those that do not. A machine that stops one now and then makes no difference.
+    long: AtomicU32,
 }
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { calls: Arc::new(Semaphore::new(cores())), stretch: AtomicU32::new(0) }
+        Self { calls: Arc::new(Semaphore::new(cores())), long: AtomicU32::new(0) }
     }
 }
 
 impl Turns {
     fn are_long(&self) -> bool {
-        Duration::from_micros(self.stretch.load(Ordering::Relaxed).into()) >= TICK / 2
+        self.long.load(Ordering::Relaxed) > MAJORITY / 2
     }
 
     /// One ran for so long. Of two at the same time, one may not count.
     fn count(&self, time: Duration) {
-        let time = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
-        let before = self.stretch.load(Ordering::Relaxed);
-        self.stretch.store(before - before / 8 + time / 8, Ordering::Relaxed);
+        let before = self.long.load(Ordering::Relaxed);
+        let after = if time < TICK / 2 { before.saturating_sub(1) } else { MAJORITY.min(before + 1) };
+        if after != before {
+            self.long.store(after, Ordering::Relaxed);
+        }
     }
 }
 
