@@ -190,3 +190,25 @@ impl Clock {
 async fn acquire(turns: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     Arc::clone(turns).acquire_owned().await.expect("turns do not end")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MAJORITY, TICK, Turns};
+
+    #[test]
+    fn a_module_is_slow_when_most_of_its_calls_are() {
+        let turns = Turns::default();
+        for call in 0..1_000 {
+            turns.count(if call % 3 == 0 { TICK * 50 } else { TICK / 10 });
+            assert!(!turns.are_long(), "one of three was long");
+        }
+        for _ in 0..MAJORITY {
+            turns.count(TICK);
+        }
+        assert!(turns.are_long());
+        for _ in 0..MAJORITY {
+            turns.count(TICK / 10);
+        }
+        assert!(!turns.are_long(), "it is what it is now");
+    }
+}
