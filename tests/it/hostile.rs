@@ -22,6 +22,13 @@ enum Gets {
     InTimeOrNot,
 }
 
+/// Whom a call shares the machine with.
+#[derive(Clone, Copy, Debug)]
+enum Company {
+    None,
+    Crowd,
+}
+
 /// What `misbehave` does by path.
 const MISDEEDS: [(&str, Gets); 17] = [
     ("spin", Gets::Status(504)),
@@ -86,15 +93,17 @@ fn p99(took: &[Duration]) -> Duration {
     took[took.len() * 99 / 100]
 }
 
-async fn attack(client: &reqwest::Client, url: String, expected: Gets) -> Result<(), String> {
+async fn attack(client: &reqwest::Client, url: String, expected: Gets, company: Company) -> Result<(), String> {
     let answer = client.get(&url).timeout(Duration::from_secs(20)).send().await;
     let answer = answer.map_err(|error| format!("{url}: {error}"))?;
     let status = answer.status().as_u16();
     let is_whole = answer.bytes().await.is_ok();
-    let is_right = match expected {
-        Gets::Cut => status == 200 && !is_whole,
-        Gets::InTimeOrNot => is_whole && [200, 504].contains(&status),
-        Gets::Status(expected) => status == expected && is_whole,
+    let is_right = match (expected, company) {
+        (Gets::Cut, _) => status == 200 && !is_whole,
+        (Gets::InTimeOrNot, _) => is_whole && [200, 504].contains(&status),
+        // Who has to share the cores may meet the clock before the other limit.
+        (Gets::Status(500), Company::Crowd) => is_whole && [500, 504].contains(&status),
+        (Gets::Status(expected), _) => status == expected && is_whole,
     };
     if is_right { Ok(()) } else { Err(format!("{url}: {status}, whole: {is_whole}, and not {expected:?}")) }
 }
@@ -129,7 +138,7 @@ async fn host_of_all() -> (HostProcess, Vec<(String, Gets)>) {
         .collect();
     let client = http_client();
     for (url, expected) in &attacks {
-        attack(&client, url.clone(), *expected).await.unwrap_or_else(|why| panic!("{why}"));
+        attack(&client, url.clone(), *expected, Company::None).await.unwrap_or_else(|why| panic!("{why}"));
     }
     (host, attacks)
 }
@@ -151,7 +160,7 @@ async fn a_polite_guest_is_served_beside_every_kind_of_hostile_one() {
             .flat_map(|one| std::iter::repeat_n(one.clone(), AT_ONCE))
             .map(|(url, expected)| {
                 let client = client.clone();
-                tokio::spawn(async move { attack(&client, url, expected).await })
+                tokio::spawn(async move { attack(&client, url, expected, Company::Crowd).await })
             })
             .collect();
         for one in under_way {

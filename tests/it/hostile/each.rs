@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{attack, host_of_all, p99, polite_for};
+use super::{Company, attack, host_of_all, p99, polite_for};
 use crate::harness::{http_client, report};
 
 /// Callers of one kind, each of whom begins again when it has its answer.
@@ -33,7 +33,7 @@ async fn a_polite_guest_is_served_beside_many_callers_of_each_kind() {
                 let (stop, calls) = (Arc::clone(&stop), Arc::clone(&calls));
                 tokio::spawn(async move {
                     while !stop.load(Ordering::Relaxed) {
-                        attack(&client, url.clone(), expected).await?;
+                        attack(&client, url.clone(), expected, Company::Crowd).await?;
                         calls.fetch_add(1, Ordering::Relaxed);
                     }
                     Ok::<_, String>(())
