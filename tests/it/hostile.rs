@@ -112,7 +112,7 @@ async fn attack(client: &reqwest::Client, url: String, expected: Gets, company: 
 /// are, each made once: what is loaded at the first call is loaded then.
 async fn host_of_all() -> (HostProcess, Vec<(String, Gets)>) {
     let shelf = tempfile::tempdir().expect("a directory");
-    let limits = "limits = { cpu = \"100ms\", wall = \"1s\", memory = \"8MiB\", host_calls = 1000 }\nsmoke = \"off\"";
+    let limits = "limits = { cpu = \"100ms\", wall = \"2s\", memory = \"8MiB\", host_calls = 1000 }\nsmoke = \"off\"";
     let polite = module("polite", "hello", "").replace("\"/polite\"", "\"/\"");
     let mut file = polite + &module("misbehave", "misbehave", limits) + &module("linger", "linger", limits);
     for raw in RAWS {
