@@ -49,6 +49,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if args.guests {
         tests.args(["--", "guests::", "projects::"]);
     } else {
+        let [registry, skopeo] = machine::registry()?;
+        tests.env("INNKEEPER_TEST_REGISTRY", registry).env("INNKEEPER_TEST_SKOPEO", skopeo);
         tests.env("INNKEEPER_TEST_WKG", wkg::prepare()?);
     }
     test::environment(&mut tests, Some(&cluster.url("postgres")));
