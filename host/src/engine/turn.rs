@@ -146,13 +146,14 @@ impl Turn {
     }
 
     async fn wait(self) {
-        let held = (acquire(&self.turns.calls).await, acquire(&CORES).await);
+        let call = acquire(&self.turns.calls).await;
+        let core = acquire(&CORES).await;
         // Behind all that is ready to run: whoever is woken by the end of another's turn
         // would go before them.
         tokio::task::yield_now().await;
         let mut clock = self.lock();
         clock.in_turn = Duration::ZERO;
-        clock.held = Some((held.1, held.0));
+        clock.held = Some((core, call));
     }
 
     /// Another guest runs in this one's place, until [`resume`](Self::resume).
