@@ -17,6 +17,7 @@ mod model;
 mod oracle;
 mod pooler;
 mod random;
+mod reads;
 mod refusals;
 mod setup;
 mod time;

@@ -11,7 +11,9 @@ mod guard;
 mod ledger;
 mod login;
 mod numeric;
+mod read;
 mod rest;
+mod run;
 mod value;
 
 use std::str::FromStr;
@@ -20,15 +22,13 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use futures_util::TryStreamExt;
 use secrecy::ExposeSecret;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{
-    Arguments, AssertSqlSafe, Column as _, ConnectOptions, Connection, Either, Executor, Row, SqlSafeStr,
-    Statement as _, TypeInfo,
+    AssertSqlSafe, Column as _, ConnectOptions, Connection, Either, Executor, SqlSafeStr, Statement as _, TypeInfo,
 };
 
-use super::{Backend, Caps, Request, Step, check_size, schema_name};
+use super::{Backend, Caps, Request, schema_name};
 use crate::broker::sql::migration::{MigrationError, pending};
 use crate::broker::sql::policy::Vetted;
 use crate::broker::sql::pool::{Lease, Pool};
@@ -40,7 +40,8 @@ use caller::Key;
 use connect::{Entry, PgOpen, Session};
 use errors::{sql_error, unreachable};
 use login::Login;
-use value::{coerce, kind, read};
+use run::{run_all, run_one};
+use value::kind;
 
 /// Prepared statements per connection: more than a module may declare.
 const STATEMENTS: usize = 512;
@@ -182,12 +183,18 @@ impl Postgres {
         begun: &mut bool,
     ) -> Result<Vec<Rows>, SqlError> {
         let entry = entry(access, request.caller)?;
-        // Alone, for nobody and without a pooler: the statement is a transaction.
-        if let ([step], None, false) = (request.steps, &entry, open.pooled) {
-            *begun = true;
-            return Ok(vec![run_one(&mut session.connection, step, caps, true).await?]);
-        }
         let writes = request.steps.iter().any(|step| step.statement.vetted.writes());
+        // Alone, without a pooler: the statement is a transaction. A write of somebody
+        // needs one around it, because nothing orders the parts of a write.
+        if let ([step], false, true) = (request.steps, open.pooled, entry.is_none() || !writes) {
+            *begun = true;
+            let token = entry.as_ref().map(|entry| session.token(entry));
+            match run_one(&mut session.connection, step, token, caps, true).await {
+                // Of the statement or of its caller? The long way tells them apart.
+                Err(SqlError::Denied(_) | SqlError::Broken(_)) if entry.is_some() => *begun = false,
+                result => return Ok(vec![result?]),
+            }
+        }
         let begin = open.begin(session, entry, writes).await;
         // The host's own words: whatever the server has against them is not the
         // guest's doing.
@@ -355,62 +362,4 @@ fn column(column: &sqlx::postgres::PgColumn) -> Result<Column, SqlError> {
         ))
     })?;
     Ok(Column { name: column.name().to_owned(), kind: Some(kind) })
-}
-
-async fn run_all(
-    connection: &mut PgConnection,
-    steps: &[Step],
-    caps: &Caps,
-    named: bool,
-) -> Result<Vec<Rows>, SqlError> {
-    let mut all = Vec::with_capacity(steps.len());
-    let mut left = caps.clone();
-    for step in steps {
-        let rows = run_one(connection, step, &left, named).await?;
-        left = left.less(&rows);
-        all.push(rows);
-    }
-    Ok(all)
-}
-
-async fn run_one(connection: &mut PgConnection, step: &Step, caps: &Caps, named: bool) -> Result<Rows, SqlError> {
-    let (signature, arguments) = bind(step)?;
-    let mut rows = signature.rows();
-    let mut count = 0;
-    // The text is the print of a vetted syntax tree.
-    let query = sqlx::query_with(AssertSqlSafe(step.statement.text.clone()), arguments).persistent(named);
-    let mut stream = connection.fetch_many(query);
-    while let Some(item) = stream.try_next().await.map_err(sql_error)? {
-        match item {
-            Either::Left(done) => rows.affected = done.rows_affected(),
-            Either::Right(row) => {
-                read_row(&signature.columns, &row, &mut rows)?;
-                count += 1;
-                check_size(&rows, count, caps)?;
-            }
-        }
-    }
-    Ok(rows)
-}
-
-fn bind(step: &Step) -> Result<(&Signature, PgArguments), SqlError> {
-    // `Store::execute` lets only prepared statements through.
-    let signature = step.statement.signature().ok_or(SqlError::Unavailable(None))?;
-    let mut arguments = PgArguments::default();
-    for (index, (kind, value)) in signature.params.iter().zip(&step.params).enumerate() {
-        let invalid = |why: String| SqlError::Invalid(format!("${} of `{}` {why}", index + 1, step.statement.name));
-        let param = coerce(*kind, value).map_err(invalid)?;
-        arguments.add(param).map_err(|error| invalid(error.to_string()))?;
-    }
-    Ok((signature, arguments))
-}
-
-fn read_row(columns: &[Column], row: &PgRow, rows: &mut Rows) -> Result<(), SqlError> {
-    for (index, column) in columns.iter().enumerate() {
-        let value = row.try_get_raw(index).map_err(sql_error)?;
-        // A prepared statement's columns have a kind, or it was refused.
-        let cell = read(column.kind.unwrap_or(Kind::Text), value, rows).map_err(SqlError::Broken)?;
-        rows.cells.push(cell);
-    }
-    Ok(())
 }

@@ -35,9 +35,17 @@ const LOOK: &str = "\
 /// An open connection, and what the server said of itself.
 pub(super) struct Session {
     pub(super) connection: PgConnection,
+    /// The backend that tokens are for; 0, which is any, behind a pooler.
     pid: i32,
     clock: Clock,
     blanks: usize,
+}
+
+impl Session {
+    /// A token for this session's backend, good for the next few seconds.
+    pub(super) fn token(&self, entry: &Entry<'_>) -> String {
+        entry.key.token(entry.caller, entry.role, self.pid, self.clock)
+    }
 }
 
 /// Who calls: what a token is made of.
@@ -64,7 +72,8 @@ impl Open for PgOpen {
         self.check(&row)?;
         let clock = Clock { micros: number(&row, 5)?, at: Instant::now() };
         let blanks = usize::try_from(number::<i64>(&row, 6)?).unwrap_or(usize::MAX);
-        Ok(Session { connection, pid: number(&row, 4)?, clock, blanks })
+        let pid = if self.pooled { 0 } else { number(&row, 4)? };
+        Ok(Session { connection, pid, clock, blanks })
     }
 
     async fn ping(&self, session: &mut Session) -> Result<(), sqlx::Error> {
@@ -145,11 +154,11 @@ impl PgOpen {
         if self.pooled {
             text.push_str(&settings("SET LOCAL", self.statement_time));
         }
-        let Some(Entry { key, role, caller }) = entry else {
+        let Some(entry) = entry else {
             return session.connection.begin_with(AssertSqlSafe(text)).await;
         };
         let in_text = !self.pooled && session.blanks <= MOST_BLANKS;
-        let token = key.token(caller, role, if self.pooled { 0 } else { session.pid }, session.clock);
+        let token = session.token(&entry);
         if in_text {
             text.reserve(session.blanks + token.len() + 32);
             text.extend(std::iter::repeat_n(' ', session.blanks));
