@@ -20,7 +20,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::app::{App, Around, Listeners, StartError};
-use crate::config::{Config, Env, Flags, Problems};
+use crate::config::{Config, Env, Flags, NotALocation, Problems};
 use crate::registry;
 use crate::registry::artifact;
 use crate::registry::compile::COMMAND;
@@ -118,6 +118,8 @@ enum CliError {
     Start(#[from] StartError),
     #[error(transparent)]
     Module(#[from] registry::Refused),
+    #[error(transparent)]
+    Location(#[from] NotALocation),
     #[error("{0}")]
     Unavailable(String),
     #[error("{0}")]
@@ -140,6 +142,7 @@ impl CliError {
             Self::Start(
                 StartError::Bind { .. } | StartError::Engine(_) | StartError::Otlp(_) | StartError::Random(_),
             )
+            | Self::Location(_)
             | Self::Other(_) => 1,
         }
     }

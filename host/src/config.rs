@@ -51,7 +51,7 @@ pub use problems::{Problem, Problems};
 pub use project::Project;
 pub use registries::Registries;
 pub use signature::PublicKey;
-pub use source::{Location, Pin, Reference};
+pub use source::{Location, NotALocation, Pin, Reference};
 pub use swap::Swap;
 pub use toolbox::ToolGrant;
 

@@ -10,6 +10,7 @@ mod openai_raw;
 mod process;
 mod proxy;
 mod raw;
+mod steady;
 mod tap;
 mod wire;
 
@@ -39,6 +40,7 @@ pub use openai_raw::{CHUNKED, RawModel, STREAM, Step, Unanswering, in_chunks};
 pub use process::{Finished, HostProcess, binary, kilobytes};
 pub use proxy::Proxy;
 pub use raw::{Raw, Request};
+pub use steady::Steady;
 pub use tap::Tap;
 pub use wire::{Reply, Wire};
 

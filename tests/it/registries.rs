@@ -105,6 +105,20 @@ async fn commands_show_what_a_tag_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_tool_of_an_artifact_is_called_from_a_shell() {
+    let Some(registry) = registry(Doors::Open).await else { return };
+    let cache = cache();
+    let dates = Artifact::component(&std::fs::read(guest("dates")).expect("built"));
+    registry.push("acme/dates:v1", &dates).await;
+    let source = registry.source("acme/dates:v1");
+    let day = r#"{"when":"next friday","relative_to":"2026-11-18"}"#;
+    let (code, said) = run(&["call", &source, "resolve_date", day], &source, cache.path(), &[]).await;
+    assert!(code == 0 && said.contains(r#""date":"2026-11-27""#), "{code} {said}");
+    let (code, said) = run(&["call", "oci://localhost", "resolve_date"], &source, cache.path(), &[]).await;
+    assert!(code == 1 && said.contains("there is no name in it; write it as oci://registry/name"), "{code} {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tag_is_what_it_was_until_somebody_asks_again() {
     let Some(registry) = registry(Doors::Open).await else { return };
     let cache = cache();

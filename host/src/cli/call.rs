@@ -1,8 +1,8 @@
 //! `innkeeper call`: one tool, from a shell, without a server.
 //!
 //! A module of the configuration is called with its grants and limits, on its database.
-//! A `.wasm` file that is not configured gets what cannot do any harm: tables in a
-//! database that is gone afterwards, and no other grant.
+//! A `.wasm` file, or an artifact of a registry, that is not configured gets what cannot
+//! do any harm: tables in a database that is gone afterwards, and no other grant.
 
 use std::io::Read;
 use std::path::Path;
@@ -27,8 +27,8 @@ const INTERRUPTED: u8 = 130;
 /// What `innkeeper call` is told.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// A module of the configuration; or a .wasm file, which gets tables in a
-    /// temporary database and nothing else
+    /// A module of the configuration; or a .wasm file or oci:// reference, which gets
+    /// tables in a temporary database and nothing else
     module: String,
     /// One of its tools
     tool: String,
@@ -93,10 +93,11 @@ pub(super) async fn call(mut config: Config, args: Args, env: &Env, around: Arou
     let arguments = read(&arguments).map_err(CliError::Called)?;
     // Dropped, and with it removed, when the call is over.
     let mut _folder = None;
-    let module = match is_file(&module) {
+    let module = match is_location(&module) {
         true => {
+            let location = Location::parse(&module)?;
             let folder = tempfile::tempdir().map_err(|error| CliError::Start(StartError::Cache(error)))?;
-            let name = alone(&mut config, Path::new(&module), folder.path());
+            let name = alone(&mut config, location, folder.path());
             _folder = Some(folder);
             name
         }
@@ -115,16 +116,14 @@ pub(super) async fn call(mut config: Config, args: Args, env: &Env, around: Arou
 }
 
 /// No module can be named so.
-fn is_file(module: &str) -> bool {
+fn is_location(module: &str) -> bool {
     module.contains(['/', '.'])
 }
 
-/// Serves this file, and nothing else, on a database of its own; gives its name.
-fn alone(config: &mut Config, file: &Path, folder: &Path) -> String {
-    let module = ModuleConfig::alone(
-        Location::Path(file.to_owned()),
-        Grants { sql: Some(SqlGrant::default()), ..Grants::default() },
-    );
+/// Serves this module, and nothing else, on a database of its own; gives its name.
+fn alone(config: &mut Config, location: Location, folder: &Path) -> String {
+    let grants = Grants { sql: Some(SqlGrant::default()), ..Grants::default() };
+    let module = ModuleConfig::alone(location, grants);
     let name = module.name.clone();
     config.modules = vec![module];
     config.database.kind = DatabaseKind::Sqlite(folder.join("call.db"));
@@ -137,7 +136,9 @@ fn known(config: &Config, module: String) -> Result<String, CliError> {
         return Ok(module);
     }
     let names = names.join(", ");
-    let why = format!("there is no module `{module}`; configured: {names}; or name a .wasm file by its path");
+    let why = format!(
+        "there is no module `{module}`; configured: {names}; or name a .wasm file by its path, or an oci:// reference"
+    );
     Err(CliError::Other(why))
 }
 
@@ -170,13 +171,13 @@ fn words(content: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_file, read};
+    use super::{is_location, read};
 
     #[test]
-    fn a_file_is_no_name_of_a_module() {
-        for (module, file) in [("todo", false), ("my-tools", false), ("todo.wasm", true), ("./todo", true)] {
-            assert_eq!(is_file(module), file, "{module}");
-        }
+    fn a_location_is_no_name_of_a_module() {
+        let places = ["todo.wasm", "./todo", "oci://localhost/todo:1"];
+        assert!(places.into_iter().all(is_location));
+        assert!(!["todo", "my-tools"].into_iter().any(is_location));
     }
 
     #[test]

@@ -5,9 +5,7 @@ use crate::config::{Config, Location};
 
 /// Shows a module that is not served, or what a newer version of it asks for.
 pub(super) async fn inspect(config: Config, source: &str, newer: Option<&str>) -> Result<(), CliError> {
-    let location =
-        |text: &str| Location::parse(text).map_err(|wrong| CliError::Other(format!("{}; {}", wrong.what, wrong.hint)));
-    let (source, newer) = (location(source)?, newer.map(location).transpose()?);
+    let (source, newer) = (Location::parse(source)?, newer.map(Location::parse).transpose()?);
     let loader = process::loader(&config)?;
     let inspection = loader.inspect(&source).await?;
     match newer {

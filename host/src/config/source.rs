@@ -41,7 +41,8 @@ pub enum Pin {
 }
 
 /// What is wrong with a text, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}; {hint}")]
 pub struct NotALocation {
     /// What is wrong.
     pub what: String,

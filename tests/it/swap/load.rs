@@ -2,15 +2,12 @@
 //! left of all the versions.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use super::editions::{Shelf, edition, file};
-use crate::harness::{HostProcess, guest, report};
+use crate::harness::{HostProcess, Steady, guest, report};
 
 /// Requests per second.
 const RATE: u32 = 300;
@@ -41,25 +38,11 @@ async fn ask(client: reqwest::Client, address: String, path: &'static str) -> An
     Answered { path, outcome, took: started.elapsed() }
 }
 
-/// Asks at the rate, whatever the answers take.
-async fn load(address: String, stop: Arc<AtomicBool>) -> Vec<Answered> {
+/// Asks at the rate, by every way in turns.
+fn load(address: String) -> Steady<Answered> {
     const PATHS: [&str; 4] = ["/a/pair?b.edition", "/b", "/a/nap?40", "/api/tools/b.edition"];
     let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().expect("a client");
-    let mut asking = JoinSet::new();
-    let mut all = Vec::new();
-    let started = Instant::now();
-    for number in 0_u32.. {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-        tokio::time::sleep_until((started + Duration::from_secs(1) * number / RATE).into()).await;
-        asking.spawn(ask(client.clone(), address.clone(), PATHS[number as usize % PATHS.len()]));
-        while let Some(answered) = asking.try_join_next() {
-            all.push(answered.expect("no panic"));
-        }
-    }
-    all.extend(asking.join_all().await);
-    all
+    Steady::start(RATE, move |number| ask(client.clone(), address.clone(), PATHS[number as usize % PATHS.len()]))
 }
 
 /// What is wrong with each of ten versions.
@@ -110,8 +93,7 @@ const SLOTS: usize = 12;
 /// So many swaps of both modules under load, with ten bad versions of ten kinds spread
 /// among them. The answers, and which edition each generation was.
 async fn run(host: &HostProcess, operator: &Operator, shelf: &Shelf, swaps: u32) -> (Vec<Answered>, HashMap<u64, u32>) {
-    let stop = Arc::new(AtomicBool::new(false));
-    let loading = tokio::spawn(load(host.url(""), Arc::clone(&stop)));
+    let loading = load(host.url(""));
     let (mut served, mut refused) = (HashMap::new(), 0);
     for number in 1..=swaps {
         if (number - 1) * 10 / swaps != number * 10 / swaps {
@@ -127,9 +109,9 @@ async fn run(host: &HostProcess, operator: &Operator, shelf: &Shelf, swaps: u32)
         assert_eq!(status, 200, "{done}");
         served.insert(done["generation"].as_u64().expect("a number"), number % EDITIONS);
     }
-    stop.store(true, Ordering::Relaxed);
+    let answers = loading.stop().await;
     assert_eq!((refused, served.len()), (10, swaps as usize));
-    (loading.await.expect("no panic"), served)
+    (answers, served)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
