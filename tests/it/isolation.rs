@@ -12,6 +12,7 @@ mod declared;
 mod direct;
 mod generator;
 mod guarded;
+mod hangups;
 mod healing;
 mod model;
 mod oracle;

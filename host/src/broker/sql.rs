@@ -89,7 +89,12 @@ impl SqlError {
     /// leaves it so; a missed deadline, a lost socket or an unread rest of a
     /// result do not.
     fn leaves_connection_usable(&self) -> bool {
-        !matches!(self, Self::Timeout | Self::TooLarge(_) | Self::Unavailable(_) | Self::Broken(_))
+        !matches!(self, Self::Timeout | Self::TooLarge(_)) && !self.loses_connection()
+    }
+
+    /// Whether the connection cannot be brought in order any more.
+    fn loses_connection(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Broken(_))
     }
 
     /// The same while a module is loaded: the operator is the reader then, and

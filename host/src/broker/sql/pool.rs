@@ -1,9 +1,9 @@
 //! Connections, lent one at a time.
 //!
 //! sqlx's own pool sends a ping after every use, which doubles the round trips
-//! of a broker that needs one; deadpool leaves that decision to us. A lease
-//! that was not given back clean is closed: nothing of one call is left for
-//! the next.
+//! of a broker that needs one; deadpool leaves that decision to us. A lease that
+//! comes back in the middle of a call, because the caller has gone, is settled
+//! before anybody gets it, or closed: nothing of one call is left for the next.
 
 use std::cell::Cell;
 use std::fmt;
@@ -11,6 +11,7 @@ use std::io::ErrorKind::TimedOut;
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, Object, RecycleError, RecycleResult};
+use tokio::runtime::Handle;
 
 use super::SqlError;
 
@@ -23,6 +24,10 @@ const TRUST: Duration = Duration::from_secs(3);
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// Time for opening one: a sleeping Neon takes up to a second or two.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// Time for a statement to come to its end whose caller has gone. Longer: a module's
+/// connections stay with calls that nobody waits for. Shorter: whoever hangs up makes
+/// the host open a new one, which costs both ends more than most statements do.
+const SETTLE_TIME: Duration = Duration::from_millis(250);
 
 /// How one kind of connection is opened and set up.
 #[async_trait::async_trait]
@@ -34,6 +39,12 @@ pub(super) trait Open: Send + Sync + 'static {
 
     /// Whether it still is one.
     async fn ping(&self, session: &mut Self::Session) -> Result<(), sqlx::Error>;
+
+    /// Ends what a call has left that was cut off anywhere; says whether nothing of it
+    /// is there any more, neither a transaction nor an answer. Where nobody can tell, no.
+    async fn settle(&self, _session: &mut Self::Session) -> bool {
+        false
+    }
 }
 
 pub(super) struct Manager<O>(O);
@@ -102,7 +113,7 @@ impl<O: Open> Pool<O> {
         let wait = async { (tokio::time::timeout_at(until.into(), self.0.get()).await, TURN.with(Cell::get)) };
         let (taken, had_its_turn) = TURN.scope(Cell::new(false), wait).await;
         match taken {
-            Ok(Ok(object)) => Ok(Lease { object: Some(object), clean: true }),
+            Ok(Ok(object)) => Ok(Lease { object: Some(object), state: State::Clean }),
             Ok(Err(managed::PoolError::Backend(sqlx::Error::Io(error)))) if error.kind() == TimedOut => {
                 Err(SqlError::Unavailable(None))
             }
@@ -120,32 +131,65 @@ impl<O: Open> Pool<O> {
 /// A connection on loan.
 pub(super) struct Lease<O: Open> {
     object: Option<Object<Manager<O>>>,
-    clean: bool,
+    state: State,
+}
+
+/// What has become of it.
+enum State {
+    /// Nothing of a call is left on it.
+    Clean,
+    /// A call is, or was, in the middle of something.
+    Working,
+    /// It is none any more, or not what it should be.
+    Lost,
 }
 
 impl<O: Open> Lease<O> {
     /// The connection, for work that may be cut off. Until [`Lease::clean`] says
-    /// otherwise it will not be used again.
+    /// otherwise nobody else will use it as it is.
     pub(super) fn work(&mut self) -> &mut O::Session {
-        self.clean = false;
+        self.state = State::Working;
         // Taken only by `drop`.
         self.object.as_mut().expect("a lease holds its connection")
     }
 
     /// The work came to its end and left nothing behind.
     pub(super) fn clean(&mut self) {
-        self.clean = true;
+        self.state = State::Clean;
+    }
+
+    /// It is to be closed.
+    pub(super) fn lost(&mut self) {
+        self.state = State::Lost;
     }
 }
 
 impl<O: Open> Drop for Lease<O> {
     fn drop(&mut self) {
-        if let (Some(object), false) = (self.object.take(), self.clean) {
+        let Some(object) = self.object.take() else { return };
+        match self.state {
+            State::Clean => drop(object),
+            State::Working => settle(object),
             // Dropping the connection closes its socket, and the server ends
             // what it was doing there.
-            drop(Object::take(object));
+            State::Lost => drop(Object::take(object)),
         }
     }
+}
+
+/// Gives a connection back when what was cut off has come to its end, or closes it.
+fn settle<O: Open>(object: Object<Manager<O>>) {
+    let pool = Object::pool(&object);
+    let mut lease = Lease { object: Some(object), state: State::Lost };
+    let (Some(pool), Ok(runtime)) = (pool, Handle::try_current()) else { return };
+    // As many as there are connections at most, each for SETTLE_TIME at most.
+    runtime.spawn(async move {
+        let Some(session) = &mut lease.object else { return };
+        let settled = tokio::time::timeout(SETTLE_TIME, pool.manager().0.settle(session)).await;
+        if settled == Ok(true) {
+            lease.clean();
+        }
+    });
 }
 
 impl<O: Open> fmt::Debug for Pool<O> {

@@ -167,8 +167,10 @@ impl Postgres {
         let open = access.pool.open();
         let work = self.work(open, lease.work(), access, request, caps, &mut begun);
         let result = tokio::time::timeout_at(until.into(), work).await.unwrap_or(Err(SqlError::Timeout));
-        if result.as_ref().err().is_none_or(SqlError::leaves_connection_usable) {
-            rest::give_back(lease, &access.pool);
+        match &result {
+            Err(error) if error.loses_connection() => lease.lost(),
+            Err(error) if !error.leaves_connection_usable() => drop(lease),
+            _ => rest::give_back(lease, &access.pool),
         }
         result.map_err(|error| Failed { error, begun })
     }

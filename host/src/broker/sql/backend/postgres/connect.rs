@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgStatement};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row, SqlStr, Transaction};
+use uuid::Uuid;
 
 use super::caller::{Clock, Key};
 use crate::broker::sql::pool::Open;
@@ -79,6 +80,26 @@ impl Open for PgOpen {
     async fn ping(&self, session: &mut Session) -> Result<(), sqlx::Error> {
         session.connection.ping().await
     }
+
+    async fn settle(&self, session: &mut Session) -> bool {
+        if is_at_rest(&mut session.connection).await {
+            return true;
+        }
+        // Cut off while the transaction began: the driver does not end such a one.
+        let ended = session.connection.execute("ROLLBACK").await;
+        ended.is_ok() && is_at_rest(&mut session.connection).await
+    }
+}
+
+/// Whether everything that was asked on a connection is answered, and no transaction
+/// is open. The driver reads all answers before it asks anything else, and matches
+/// them to questions by their order alone: so what comes has to be the answer to this
+/// one, or a caller would get what another one asked for.
+async fn is_at_rest(connection: &mut PgConnection) -> bool {
+    let asked = Uuid::new_v4().simple().to_string();
+    let question = format!("SELECT '{asked}' WHERE now() = statement_timestamp()");
+    let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(question))).await.unwrap_or_default();
+    rows.iter().map(|row| row.try_get::<String, _>(0).ok()).eq([Some(asked)])
 }
 
 /// One plan per statement and connection. The policy compares the owner with what
@@ -95,6 +116,8 @@ fn settings(set: &str, time: Duration) -> String {
         format!("lock_timeout = {millis}"),
         format!("idle_in_transaction_session_timeout = {millis}"),
         "client_connection_check_interval = '500ms'".to_owned(),
+        // The driver would log the server's warnings, which nobody can act on.
+        "client_min_messages = 'error'".to_owned(),
         "TimeZone = 'UTC'".to_owned(),
         "search_path = pg_catalog, pg_temp".to_owned(),
     ]

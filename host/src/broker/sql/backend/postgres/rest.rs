@@ -27,8 +27,9 @@ pub(super) fn give_back(mut lease: Lease<PgOpen>, pool: &Pool<PgOpen>) {
     // As many as there are connections at most, each for END_TIME at most.
     tokio::spawn(async move {
         let ended = tokio::time::timeout(END_TIME, lease.work().connection.ping()).await;
-        if matches!(ended, Ok(Ok(()))) {
-            lease.clean();
+        match ended {
+            Ok(Ok(())) => lease.clean(),
+            _ => lease.lost(),
         }
     });
 }
