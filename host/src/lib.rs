@@ -32,6 +32,7 @@ pub mod call;
 pub mod config;
 pub mod database;
 pub mod fault;
+pub mod memory;
 pub mod telemetry;
 pub mod tls;
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// Each unit with its layer. The longest prefix counts.
-const LAYERS: [(&str, u8); 22] = [
+const LAYERS: [(&str, u8); 23] = [
     ("main", 9),
     ("cli", 9),
     ("app", 8),
@@ -24,6 +24,7 @@ const LAYERS: [(&str, u8); 22] = [
     ("database", 0),
     ("call", 0),
     ("fault", 0),
+    ("memory", 0),
     ("telemetry", 0),
     ("tls", 0),
     ("bindings", 0),

@@ -13,6 +13,7 @@ use super::{Done, Swapper};
 use crate::broker::sql::watcher;
 use crate::call::notice::{Audience, Change, Changed};
 use crate::instance::{Guest, Trial};
+use crate::memory;
 use crate::registry::{Catalogue, Generation};
 
 /// How often it is seen whether a version that was replaced has come to rest.
@@ -45,6 +46,7 @@ impl Swapper {
         live.modules = next;
         self.put_away(live, before);
         self.reports.show(live);
+        memory::give_back();
         Done { generation: generation.id, changed }
     }
 

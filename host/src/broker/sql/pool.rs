@@ -8,6 +8,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io::ErrorKind::TimedOut;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, Object, RecycleError, RecycleResult};
@@ -24,6 +25,11 @@ const TRUST: Duration = Duration::from_secs(3);
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// Time for opening one: a sleeping Neon takes up to a second or two.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// Connections that are being opened at once. More: a burst of calls waits for all of
+/// the pool to be opened, for half a second of both ends' time, where the first few
+/// connections would have served it. Fewer: with a database that is far, a pool grows
+/// slowly.
+const OPENING: usize = 4;
 /// Time for a statement to come to its end whose caller has gone. Longer: a module's
 /// connections stay with calls that nobody waits for. Shorter: whoever hangs up makes
 /// the host open a new one, which costs both ends more than most statements do.
@@ -81,39 +87,64 @@ fn turn_came() {
     let _ = TURN.try_with(|turn| turn.set(true));
 }
 
-pub(super) struct Pool<O: Open>(managed::Pool<Manager<O>>);
+/// Connections to one database, opened when they are needed, and few at a time.
+pub(super) struct Pool<O: Open> {
+    inner: managed::Pool<Manager<O>>,
+    most: usize,
+    /// How many there may be now: those that are open, and some more.
+    limit: Mutex<usize>,
+}
 
 impl<O: Open> Pool<O> {
-    pub(super) fn new(open: O, size: u32) -> Self {
-        let pool = managed::Pool::builder(Manager(open)).max_size(size as usize).build();
+    pub(super) fn new(open: O, most: u32) -> Self {
+        let most = most as usize;
+        let limit = OPENING.min(most);
+        let inner = managed::Pool::builder(Manager(open)).max_size(limit).build();
         // Building fails only for timeouts without a runtime, and none are set.
-        Self(pool.expect("a pool without timeouts needs no runtime"))
+        Self { inner: inner.expect("a pool without timeouts needs no runtime"), most, limit: Mutex::new(limit) }
     }
 
     /// What opens its connections.
     pub(super) fn open(&self) -> &O {
-        &self.0.manager().0
+        &self.inner.manager().0
     }
 
     /// Whether somebody waits for the next connection that comes free: all there may
     /// be are lent, and it is not for a new one that he waits.
     pub(super) fn is_wanted(&self) -> bool {
-        let status = self.0.status();
+        let status = self.inner.status();
         status.size == status.max_size && status.waiting > 0
     }
 
     /// Closes what nobody uses. Whatever ended one connection has ended the
     /// others with it, and each would cost a call.
     pub(super) fn forget_idle(&self) {
-        self.0.retain(|_, _| false);
+        self.inner.retain(|_, _| false);
+    }
+
+    /// Lets a few more be opened beside those that are. It never shrinks: the pool below
+    /// would count wrong.
+    fn grow(&self) {
+        let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        if *limit == self.most {
+            return;
+        }
+        let room = (self.inner.status().size + OPENING).min(self.most);
+        if room > *limit {
+            self.inner.resize(room);
+            *limit = room;
+        }
     }
 
     /// A connection, or `Busy` when none comes free in time.
     pub(super) async fn lease(&self, until: Instant) -> Result<Lease<O>, SqlError> {
-        let wait = async { (tokio::time::timeout_at(until.into(), self.0.get()).await, TURN.with(Cell::get)) };
+        let wait = async { (tokio::time::timeout_at(until.into(), self.inner.get()).await, TURN.with(Cell::get)) };
         let (taken, had_its_turn) = TURN.scope(Cell::new(false), wait).await;
         match taken {
-            Ok(Ok(object)) => Ok(Lease { object: Some(object), state: State::Clean }),
+            Ok(Ok(object)) => {
+                self.grow();
+                Ok(Lease { object: Some(object), state: State::Clean })
+            }
             Ok(Err(managed::PoolError::Backend(sqlx::Error::Io(error)))) if error.kind() == TimedOut => {
                 Err(SqlError::Unavailable(None))
             }
@@ -194,6 +225,68 @@ fn settle<O: Open>(object: Object<Manager<O>>) {
 
 impl<O: Open> fmt::Debug for Pool<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0.status())
+        write!(f, "{:?}", self.inner.status())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::time::{Duration, Instant};
+
+    use tokio::time::sleep;
+
+    use super::{OPENING, Open, Pool};
+
+    /// Needs its time to open one, and counts.
+    #[derive(Default)]
+    struct Door {
+        opening: AtomicUsize,
+        at_once: AtomicUsize,
+        opened: AtomicUsize,
+    }
+
+    #[async_trait::async_trait]
+    impl Open for Arc<Door> {
+        type Session = ();
+
+        async fn open(&self) -> Result<(), sqlx::Error> {
+            self.at_once.fetch_max(self.opening.fetch_add(1, SeqCst) + 1, SeqCst);
+            sleep(Duration::from_millis(20)).await;
+            self.opening.fetch_sub(1, SeqCst);
+            self.opened.fetch_add(1, SeqCst);
+            Ok(())
+        }
+
+        async fn ping(&self, (): &mut ()) -> Result<(), sqlx::Error> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_burst_waits_for_a_few_connections_and_a_load_gets_all() {
+        let door = Arc::new(Door::default());
+        let pool = Arc::new(Pool::new(Arc::clone(&door), 20));
+        let until = Instant::now() + Duration::from_secs(3600);
+        let call = async |time| {
+            let (pool, started) = (Arc::clone(&pool), Instant::now());
+            let mut lease = pool.lease(until).await.expect("a connection");
+            lease.work();
+            sleep(time).await;
+            lease.clean();
+            started.elapsed()
+        };
+        let short = Duration::from_millis(1);
+        let burst = futures_util::future::join_all((0..32).map(|_| call(short))).await;
+        assert!(burst.iter().all(|took| *took < Duration::from_secs(1)), "{burst:?}");
+        let opened = door.opened.load(SeqCst);
+        assert!(opened <= 3 * OPENING, "{opened} for 32 short calls");
+        // As many as there may be, when they are needed at once; and no more.
+        let long = Duration::from_secs(1);
+        let load = futures_util::future::join_all((0..32).map(|_| call(long))).await;
+        let at_first = load.iter().filter(|took| **took < 2 * long).count();
+        assert_eq!((at_first, door.opened.load(SeqCst)), (20, 20));
+        assert!(door.at_once.load(SeqCst) <= OPENING, "{} were opened at once", door.at_once.load(SeqCst));
     }
 }
