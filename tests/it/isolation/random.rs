@@ -38,13 +38,11 @@ async fn random_statements_past_the_host_meet_no_rows_of_others() {
     let (seed, statements) = (seed(), statements());
     let (mut alices, mut carols) = tokio::join!(World::new(true), World::new(false));
     let (beside_alice, beside_carol) =
-        tokio::join!(attack(&mut alices, seed, statements), attack(&mut carols, seed, statements));
+        tokio::join!(attack(&mut alices, random(seed, statements)), attack(&mut carols, random(seed, statements)));
     let mut wrong: Vec<&String> = beside_alice.wrong.iter().chain(&beside_carol.wrong).collect();
-    let pairs = beside_alice.shapes.iter().zip(&beside_carol.shapes);
-    let different = pairs.filter(|((_, alice), (_, carol))| alice != carol && !is_late(alice) && !is_late(carol));
-    let different: Vec<String> =
-        different.map(|(alice, carol)| format!("{alice:?} beside alice, {carol:?} beside carol")).collect();
-    wrong.extend(&different);
+    let different = different(&beside_alice, &beside_carol);
+    let again = once_more(&different).await;
+    wrong.extend(&again);
     let ran = beside_alice.codes.get("none").copied().unwrap_or_default();
     report(&format!(
         "{statements} random statements past the host, seed {seed}: {ran} ran, {} kinds of errors, {} in which rows of others mattered",
@@ -54,6 +52,8 @@ async fn random_statements_past_the_host_meet_no_rows_of_others() {
     assert!(ran > statements / 5, "hardly any statement is one: {:?}", beside_alice.codes);
     let late = beside_alice.shapes.iter().chain(&beside_carol.shapes).filter(|(_, shape)| is_late(shape)).count();
     assert!(late < statements / 10, "{late} were not compared, for they took too long");
+    // One in a thousand is chance no more.
+    assert!(different.len() <= statements / 1_000, "INNKEEPER_TEST_SEED={seed}\n{different:#?}");
     assert!(wrong.is_empty(), "INNKEEPER_TEST_SEED={seed}\n{wrong:#?}");
 }
 
@@ -64,12 +64,41 @@ struct Outcome {
     wrong: Vec<String>,
 }
 
-async fn attack(world: &mut World, seed: u64, statements: usize) -> Outcome {
+/// What a seed makes, so many at once.
+fn random(seed: u64, statements: usize) -> impl Iterator<Item = Vec<String>> {
     let mut generator = Generator::new(seed);
+    (0..statements.div_ceil(AT_ONCE)).map(move |_| (0..AT_ONCE).map(|_| generator.statement()).collect())
+}
+
+/// The statements that came out differently, and how.
+fn different(beside_alice: &Outcome, beside_carol: &Outcome) -> Vec<(String, String)> {
+    let pairs = beside_alice.shapes.iter().zip(&beside_carol.shapes);
+    let different = pairs.filter(|((_, alice), (_, carol))| alice != carol && !is_late(alice) && !is_late(carol));
+    let told = |((template, alice), (_, carol)): (&(String, Vec<String>), &(String, Vec<String>))| {
+        (template.clone(), format!("{template}: {alice:?} beside alice, {carol:?} beside carol"))
+    };
+    different.map(told).collect()
+}
+
+/// What is different in fresh worlds, too. After thousands of statements one table may
+/// have grown by a page more than the other; the server then plans a statement another
+/// way, and one that fails by itself does so in the one and is not reached in the other.
+async fn once_more(different_at_first: &[(String, String)]) -> Vec<String> {
+    if different_at_first.is_empty() {
+        return Vec::new();
+    }
+    report(&format!("tried once more: {different_at_first:#?}"));
+    let templates: Vec<String> = different_at_first.iter().map(|(template, _)| template.clone()).collect();
+    let (mut alices, mut carols) = tokio::join!(World::new(true), World::new(false));
+    let (beside_alice, beside_carol) =
+        tokio::join!(attack(&mut alices, [templates.clone()]), attack(&mut carols, [templates]));
+    different(&beside_alice, &beside_carol).into_iter().map(|(_, told)| told).collect()
+}
+
+async fn attack(world: &mut World, batches: impl IntoIterator<Item = Vec<String>>) -> Outcome {
     let mut session = world.session().await;
     let mut outcome = Outcome::default();
-    for _ in 0..statements.div_ceil(AT_ONCE) {
-        let templates: Vec<String> = (0..AT_ONCE).map(|_| generator.statement()).collect();
+    for templates in batches {
         let seal = seal(world, &mut session).await;
         let texts: Vec<String> = templates.iter().map(|text| world.fill(text, session.pid, &seal)).collect();
         let enter = world.enter("mallory", session.pid);
