@@ -225,7 +225,9 @@ fn measure(
             let load = wrk::Load { workload, seconds, connections: args.connections };
             let sample =
                 wrk::run(&load, client, server).with_context(|| format!("measuring {name}: {}", workload.name()))?;
-            eprintln!("{}, round {round}, {name}: {:.0}/s", workload.name(), sample.requests_per_s);
+            let wrk::Sample { requests_per_s, p50_ms, p99_ms } = &sample;
+            let workload = workload.name();
+            eprintln!("{workload}, round {round}, {name}: {requests_per_s:.0}/s, {p50_ms:.2} and {p99_ms:.2} ms");
             if round > 0 {
                 rounds[index].push(sample);
             }

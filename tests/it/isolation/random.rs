@@ -72,12 +72,13 @@ fn random(seed: u64, statements: usize) -> impl Iterator<Item = Vec<String>> {
 
 /// The statements that came out differently, and how.
 fn different(beside_alice: &Outcome, beside_carol: &Outcome) -> Vec<(String, String)> {
-    let pairs = beside_alice.shapes.iter().zip(&beside_carol.shapes);
-    let different = pairs.filter(|((_, alice), (_, carol))| alice != carol && !is_late(alice) && !is_late(carol));
-    let told = |((template, alice), (_, carol)): (&(String, Vec<String>), &(String, Vec<String>))| {
-        (template.clone(), format!("{template}: {alice:?} beside alice, {carol:?} beside carol"))
-    };
-    different.map(told).collect()
+    let mut different = Vec::new();
+    for ((template, alice), (_, carol)) in beside_alice.shapes.iter().zip(&beside_carol.shapes) {
+        if alice != carol && !is_late(alice) && !is_late(carol) {
+            different.push((template.clone(), format!("{template}: {alice:?} beside alice, {carol:?} beside carol")));
+        }
+    }
+    different
 }
 
 /// What is different in fresh worlds, too. After thousands of statements one table may
