@@ -1,5 +1,5 @@
-//! What a connection does between two calls: it ends the transaction of a read
-//! whose caller has gone with the answer.
+//! What a connection does between two calls: it ends the transaction of a batch
+//! of reads, whose caller has gone with the answers.
 
 use std::time::Duration;
 

@@ -42,11 +42,14 @@ pub(super) async fn run_one(
     let mut rows = signature.rows();
     let mut count = 0;
     // The text is the print of a vetted syntax tree.
-    let mut text = AssertSqlSafe(Arc::clone(&step.statement.text)).into_sql_str();
-    if let Some(token) = token {
-        text = AssertSqlSafe(with_caller(&step.statement.text, signature.params.len())).into_sql_str();
-        arguments.add(token).map_err(SqlError::Broken)?;
-    }
+    let text = &step.statement.text;
+    let text = match token {
+        None => AssertSqlSafe(Arc::clone(text)).into_sql_str(),
+        Some(token) => {
+            arguments.add(token).map_err(SqlError::Broken)?;
+            AssertSqlSafe(with_caller(text, signature.params.len())).into_sql_str()
+        }
+    };
     let query = sqlx::query_with(text, arguments).persistent(named);
     let mut stream = connection.fetch_many(query);
     while let Some(item) = stream.try_next().await.map_err(sql_error)? {
