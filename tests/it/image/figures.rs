@@ -86,7 +86,7 @@ async fn two_hundred_requests_a_second_take_little_memory() {
     let answers = load.stop().await;
     let refused: Vec<_> = answers.iter().filter(|status| ![200, 201].contains(*status)).collect();
     assert!(refused.is_empty(), "{refused:?}");
-    assert!(answers.len() > RATE as usize * 9, "{} requests in 10 s", answers.len());
+    assert!(answers.len() >= RATE as usize * 10, "{} requests in 10 s", answers.len());
     report(&format!(
         "{RATE} requests/s for 10 s: at most {most:.1} MiB resident (goal: {RESIDENT_GOAL_MIB:.0}), {idle:.1} MiB before"
     ));

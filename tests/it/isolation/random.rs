@@ -52,8 +52,8 @@ async fn random_statements_past_the_host_meet_no_rows_of_others() {
     assert!(ran > statements / 5, "hardly any statement is one: {:?}", beside_alice.codes);
     let late = beside_alice.shapes.iter().chain(&beside_carol.shapes).filter(|(_, shape)| is_late(shape)).count();
     assert!(late < statements / 10, "{late} were not compared, for they took too long");
-    // One in a thousand is chance no more.
-    assert!(different.len() <= statements / 1_000, "INNKEEPER_TEST_SEED={seed}\n{different:#?}");
+    // One was met in some hundred thousand. Several are no chance, whatever fresh worlds say.
+    assert!(different.len() <= statements.div_ceil(10_000), "INNKEEPER_TEST_SEED={seed}\n{different:#?}");
     assert!(wrong.is_empty(), "INNKEEPER_TEST_SEED={seed}\n{wrong:#?}");
 }
 

@@ -5,8 +5,9 @@
 //! it was made for. A read has it as a parameter (`read.rs`). Otherwise it travels
 //! in the text of the message that opens the transaction, which saves a round trip;
 //! `pg_stat_activity` shows such texts to other sessions of the same role, so it
-//! stands behind as many blanks as that view has room for. A `SELECT`, and no `CALL`: pg_stat_statements takes the
-//! constants out of the one and keeps the other as it is.
+//! stands behind as many blanks as that view has room for. A `SELECT`, and no
+//! `CALL`: pg_stat_statements takes the constants out of the one and keeps the other
+//! as it is.
 
 use std::time::{Duration, Instant};
 
