@@ -21,7 +21,7 @@ use innkeeper_guest::sql::Rows;
 use listing::Listing;
 use task::Task;
 
-/// Adds the routes of the tasks: of the family that the path belongs to.
+/// Adds the route of the tasks that the path can fit: of its family, and as deep.
 pub fn mount(router: Router, path: &str) -> Router {
     // A user called "tasks" cannot be named in a path.
     let own = path.strip_prefix("/api/tasks").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -29,11 +29,16 @@ pub fn mount(router: Router, path: &str) -> Router {
         true => ["/api/tasks", "/api/tasks/{task_id}", "/api/tasks/{task_id}/complete"],
         false => ["/api/{user_id}/tasks", "/api/{user_id}/tasks/{task_id}", "/api/{user_id}/tasks/{task_id}/complete"],
     };
-    let of_one = get(find).put(update).patch(update).delete(delete);
-    router
-        .route(all, only("GET, POST", get(list).post(create)))
-        .route(one, only("GET, PUT, PATCH, DELETE", of_one))
-        .route(complete, only("POST, PATCH", patch(set_or_toggle).post(set_or_toggle)))
+    let depth = |path: &str| path.matches('/').count();
+    match depth(path).checked_sub(depth(all)) {
+        Some(0) => router.route(all, only("GET, POST", get(list).post(create))),
+        Some(1) => {
+            let methods = get(find).put(update).patch(update).delete(delete);
+            router.route(one, only("GET, PUT, PATCH, DELETE", methods))
+        }
+        Some(2) => router.route(complete, only("POST, PATCH", patch(set_or_toggle).post(set_or_toggle))),
+        _ => router,
+    }
 }
 
 async fn list(request: Incoming) -> Answer {

@@ -1,5 +1,7 @@
 //! A task, as the database has it and as clients see it.
 
+use std::borrow::Cow;
+
 use innkeeper_guest::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -29,7 +31,8 @@ pub struct Task<'a> {
 /// The JSON text of the tags as it is stored, without the spaces that Postgres
 /// puts between the elements.
 pub(crate) fn write_tags<S: Serializer>(tags: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    let raw = RawValue::from_string(compact(tags)).map_err(serde::ser::Error::custom)?;
+    let compact = if tags.contains(' ') { Cow::Owned(compact(tags)) } else { Cow::Borrowed(tags) };
+    let raw: &RawValue = serde_json::from_str(&compact).map_err(serde::ser::Error::custom)?;
     raw.serialize(serializer)
 }
 

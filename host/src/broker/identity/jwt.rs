@@ -87,11 +87,13 @@ impl<'a> Unverified<'a> {
         };
         let (head, claims, signature) = (decode(head)?, decode(claims)?, decode(signature)?);
         let head: Head = serde_json::from_slice(&head).map_err(|_| Rejected::Invalid)?;
-        // Read once here, so that a token which can only fail asks for no key.
-        serde_json::from_slice::<Claims>(&claims).map_err(|_| Rejected::Invalid)?;
         let (signer, purpose) = head.judge()?;
         if !signer.fits(signature.len()) {
             return Err(Rejected::Invalid);
+        }
+        if signer != Signer::Secret {
+            // Read once before, so that a token which can only fail asks for no key.
+            serde_json::from_slice::<Claims>(&claims).map_err(|_| Rejected::Invalid)?;
         }
         Ok(Self { text, signer, purpose })
     }
