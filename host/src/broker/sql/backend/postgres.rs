@@ -31,7 +31,7 @@ use sqlx::{
 use super::{Backend, Caps, Request, schema_name};
 use crate::broker::sql::migration::{MigrationError, pending};
 use crate::broker::sql::policy::Vetted;
-use crate::broker::sql::pool::{Lease, Pool};
+use crate::broker::sql::pool::{Lease, OpenError, Pool};
 use crate::broker::sql::value::{Column, Kind, Rows, Signature};
 use crate::broker::sql::{Schema, SqlError};
 use crate::config::{Isolation, PostgresConfig};
@@ -225,7 +225,7 @@ fn entry<'a>(access: &'a Access, caller: Option<&'a str>) -> Result<Option<Entry
 
 fn is_wrong_password(error: &SqlError) -> bool {
     let SqlError::Unavailable(Some(cause)) = error else { return false };
-    let code = cause.downcast_ref::<sqlx::Error>().and_then(errors::code);
+    let code = cause.downcast_ref::<OpenError>().and_then(|error| errors::code(error));
     matches!(code.as_deref(), Some("28P01" | "28000"))
 }
 
