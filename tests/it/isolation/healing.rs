@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::world::hostile;
+use super::world::{OF_MALLORY, World, hostile, served_with};
 use crate::harness::{As, TestHost};
 
 /// The host looks every two seconds; its pauses between two tries grow to 5 s.
@@ -133,4 +133,26 @@ async fn a_role_that_is_given_more_while_the_host_runs_is_no_longer_used() {
         admin(&host, &taken).await;
         heals(&host).await;
     }
+}
+
+/// What a server that is full answers: here to the module's role alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_share_the_connections_that_there_is_room_for() {
+    const LIMIT: usize = 2;
+    let mut world = World::new(true).await;
+    let host = served_with(&world, world.database.url(), 20).await;
+    let limited = format!("ALTER ROLE \"{}\" CONNECTION LIMIT {LIMIT}", world.role);
+    world.break_with(&limited).await;
+    let texts = json!(["SELECT owner FROM secrets"]);
+    // More than once: those who are refused leave nothing behind that others trip over.
+    for _ in 0..3 {
+        let calls = (0..40).map(|_| host.post("/texts", &texts).by("mallory").send());
+        for answer in futures_util::future::join_all(calls).await {
+            let answer: Value = answer.expect("an answer").json().await.expect("JSON");
+            assert_eq!(answer[0]["rows"].as_array().map(Vec::len), Some(OF_MALLORY), "{answer}");
+        }
+    }
+    let held = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'innkeeper%' AND datname = current_database()";
+    let held = host.database.admin().await.simple(held).await.expect("a row").cells().remove(0);
+    assert!((1..=LIMIT).contains(&held.parse().expect("a number")), "{held} connections");
 }

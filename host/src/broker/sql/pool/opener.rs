@@ -82,12 +82,13 @@ impl<O: Open> Connections<O> {
         self.demand().waiting
     }
 
-    /// The next one that is free. Fails at once when there is none, and none can be opened.
+    /// The next one that is free. Fails at once when there is none and none is to come.
     pub(super) async fn wait(self: &Arc<Self>, until: Instant) -> Result<Object<Kept<O::Session>>, SqlError> {
         let mut failure = self.failure.subscribe();
         let lent = self.lent.load(Relaxed);
         let _waiting = Waiting::begin(self);
         self.fill();
+        let mut failures = 0;
         loop {
             let failed = tokio::select! {
                 biased;
@@ -101,7 +102,10 @@ impl<O: Open> Connections<O> {
                 },
                 _ = failure.changed() => failure.borrow_and_update().clone(),
             };
-            if self.size() == 0 {
+            failures += 1;
+            // Of so many, some were begun for this call: with callers coming all the time
+            // there is always one more on its way.
+            if self.size() == 0 && (failures >= OPENING || self.demand().opening == 0) {
                 return Err(SqlError::Unavailable(failed.map(Into::into)));
             }
         }
@@ -196,8 +200,9 @@ impl<O: Open> Opening<O> {
                 drop(self);
             }
             Err(error) => {
-                pool.fail(error);
+                // First: it is none that is to come any more.
                 drop(self);
+                pool.fail(error);
                 sleep(PAUSE).await;
             }
         }

@@ -14,6 +14,8 @@ struct Door {
     /// Milliseconds more than twenty.
     slowness: AtomicU64,
     is_shut: AtomicBool,
+    /// How many there is room for; 0: any number.
+    room: AtomicUsize,
     opening: AtomicUsize,
     at_once: AtomicUsize,
     opened: AtomicUsize,
@@ -24,7 +26,12 @@ impl Open for Arc<Door> {
     type Session = ();
 
     async fn open(&self) -> Result<(), sqlx::Error> {
-        self.at_once.fetch_max(self.opening.fetch_add(1, SeqCst) + 1, SeqCst);
+        let opening = self.opening.fetch_add(1, SeqCst) + 1;
+        self.at_once.fetch_max(opening, SeqCst);
+        if (1..self.opened.load(SeqCst) + opening).contains(&self.room.load(SeqCst)) {
+            self.opening.fetch_sub(1, SeqCst);
+            return Err(sqlx::Error::WorkerCrashed);
+        }
         sleep(Duration::from_millis(20 + self.slowness.load(SeqCst))).await;
         self.opening.fetch_sub(1, SeqCst);
         if self.is_shut.load(SeqCst) {
@@ -117,4 +124,14 @@ async fn whoever_has_nothing_to_wait_for_is_told_at_once_and_others_wait_on() {
     drop(lease);
     waits.await.expect("it ends").expect("the connection that came back");
     assert_eq!(door.opened.load(SeqCst), attempts);
+}
+
+#[tokio::test]
+async fn who_is_refused_a_connection_waits_for_those_that_are_on_their_way() {
+    let (door, pool) = door();
+    door.room.store(2, SeqCst);
+    let calls = (0..32).map(|_| async { pool.lease(after(10_000)).await.map(drop) });
+    let refused = futures_util::future::join_all(calls).await.into_iter().find_map(Result::err);
+    assert!(refused.is_none(), "{refused:?}");
+    assert_eq!(door.opened.load(SeqCst), 2);
 }
