@@ -30,8 +30,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// that the server keeps per connection.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// By which their lives differ, one after another: those of one burst would all be
-/// renewed at once. Sixteen of these are to be less than a life.
+/// renewed at once. All of them together are to be less than a life.
 const STAGGER: Duration = Duration::from_secs(30);
+/// How many lives there are.
+const STAGGERS: u32 = 16;
 
 /// Why one could not be opened, for each of those who waited for it.
 pub(in crate::broker::sql) type OpenError = Arc<sqlx::Error>;
@@ -155,7 +157,7 @@ impl<O: Open> Connections<O> {
         demand.opened = demand.opened.wrapping_add(1);
         demand.pause = None;
         let now = Instant::now();
-        let kept = Kept { session, used: now, retires: now + LIFETIME - STAGGER * (demand.opened % 16) };
+        let kept = Kept { session, used: now, retires: now + LIFETIME - STAGGER * (demand.opened % STAGGERS) };
         // There is room: it was counted as one that is to come.
         let _ = self.idle.try_add(kept);
     }

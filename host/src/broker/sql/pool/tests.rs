@@ -46,11 +46,19 @@ impl Open for Arc<Door> {
     }
 }
 
+fn door() -> (Arc<Door>, Arc<Pool<Arc<Door>>>) {
+    let door = Arc::new(Door::default());
+    (Arc::clone(&door), Arc::new(Pool::new(door, 20)))
+}
+
+fn after(millis: u64) -> Instant {
+    Instant::now() + Duration::from_millis(millis)
+}
+
 #[tokio::test]
 async fn a_burst_waits_for_a_few_connections_and_a_load_gets_all() {
-    let door = Arc::new(Door::default());
-    let pool = Arc::new(Pool::new(Arc::clone(&door), 20));
-    let until = Instant::now() + Duration::from_secs(3600);
+    let (door, pool) = door();
+    let until = after(3_600_000);
     let call = async |time| {
         let (pool, started) = (Arc::clone(&pool), Instant::now());
         let mut lease = pool.lease(until).await.expect("a connection");
@@ -70,15 +78,6 @@ async fn a_burst_waits_for_a_few_connections_and_a_load_gets_all() {
     let at_first = load.iter().filter(|took| **took < 2 * long).count();
     assert_eq!((at_first, door.opened.load(SeqCst)), (20, 20));
     assert!(door.at_once.load(SeqCst) <= OPENING, "{} were opened at once", door.at_once.load(SeqCst));
-}
-
-fn door() -> (Arc<Door>, Arc<Pool<Arc<Door>>>) {
-    let door = Arc::new(Door::default());
-    (Arc::clone(&door), Arc::new(Pool::new(door, 20)))
-}
-
-fn after(millis: u64) -> Instant {
-    Instant::now() + Duration::from_millis(millis)
 }
 
 #[tokio::test]
