@@ -81,7 +81,7 @@ async fn run(world: &mut World, attacks: &[Attack], of_alice: usize) -> Vec<(Str
 
 async fn attempt(world: &World, host: &TestHost, attack: &Attack, way: Way) -> Outcome {
     // A seal of hers that fits no session.
-    let seal = format!("{}1|1|1.000000|alice", "0".repeat(64));
+    let seal = format!("{}alice", "0".repeat(96));
     let texts: Vec<String> = attack.texts.iter().map(|text| world.fill(text, 1, &seal)).collect();
     let path = match way {
         Way::Texts => "/texts",

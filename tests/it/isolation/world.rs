@@ -1,7 +1,7 @@
 //! A database with rows of mallory's and of another caller's, alice or carol; and
 //! the way into it past the host.
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha384};
 
 use super::oracle::{Forbidden, MARKER};
 use crate::harness::{Database, Reply, Setup, TestDatabase, TestHost, Wire};
@@ -17,7 +17,6 @@ pub(super) struct World {
     pub(super) role: String,
     pub(super) password: String,
     pub(super) forbidden: Forbidden,
-    kid: i32,
     key: Vec<u8>,
     others: String,
     admin: Wire,
@@ -53,20 +52,11 @@ impl World {
         let login = "SELECT role, password FROM innkeeper.login WHERE module = 'hostile'";
         let login = admin.simple(login).await.expect("rows").cells();
         let [role, password] = <[String; 2]>::try_from(login).expect("a role and its password");
-        let key = admin.simple("SELECT kid, encode(key, 'hex') FROM innkeeper.key").await.expect("rows").cells();
-        let bytes = (0..key[1].len() / 2).map(|at| u8::from_str_radix(&key[1][2 * at..2 * at + 2], 16));
+        let key = admin.simple("SELECT encode(key, 'hex') FROM innkeeper.key").await.expect("rows").cells();
+        let bytes = (0..key[0].len() / 2).map(|at| u8::from_str_radix(&key[0][2 * at..2 * at + 2], 16));
         let bytes: Vec<u8> = bytes.collect::<Result<_, _>>().expect("hexadecimal");
         let forbidden = Forbidden::new(&bytes, &password);
-        let mut world = Self {
-            database,
-            role,
-            password,
-            forbidden,
-            kid: key[0].parse().expect("a number"),
-            key: bytes,
-            others: String::new(),
-            admin,
-        };
+        let mut world = Self { database, role, password, forbidden, key: bytes, others: String::new(), admin };
         world.inhabit(by_alice).await;
         world.others = world.restore().await.cells()[0].clone();
         world
@@ -134,9 +124,9 @@ impl World {
     pub(super) fn token(&self, pass: &Pass<'_>) -> String {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
         let expires = i64::try_from(now.as_micros()).expect("a number") + pass.lifetime * 1_000_000;
-        let body = format!("{}|{expires}|{}|{}|{}", self.kid, pass.pid, pass.role, pass.caller);
-        let inner = Sha256::new().chain_update(&self.key).chain_update("token|").chain_update(&body).finalize();
-        let mac = Sha256::new().chain_update(&self.key).chain_update(inner).finalize();
+        let body = format!("{expires:016}{:010}{}", pass.pid, pass.caller);
+        let text = format!("token|{}|{body}", pass.role);
+        let mac = Sha384::new().chain_update(&self.key).chain_update(text).finalize();
         mac.iter().chain(body.as_bytes()).map(|byte| format!("{byte:02x}")).collect()
     }
 
@@ -161,7 +151,7 @@ impl World {
         text.replace("{seal}", seal)
             .replace("{token}", &pass("alice", &self.role, pid + 1, 60))
             .replace("{expired}", &pass("alice", &self.role, pid, -1))
-            .replace("{forged}", &format!("{}{}", &own[..64], &alice[64..]))
+            .replace("{forged}", &format!("{}{}", &own[..96], &alice[96..]))
             .replace("{elsewhere}", &pass("alice", "postgres", pid, 60))
             .replace("{own}", &own)
             .replace("{role}", &self.role)

@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha384};
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 
 use super::errors::{forbidden, unreachable};
@@ -29,10 +29,7 @@ const LONGEST_CALLER: usize = 512;
 
 /// The secret that callers are vouched for with, shared with the database.
 #[derive(Clone)]
-pub(super) struct Key {
-    kid: i32,
-    secret: Vec<u8>,
-}
+pub(super) struct Key(Vec<u8>);
 
 /// The server's clock as this host knows it: what it said, and when. The host's
 /// own wall clock may be wrong, and tokens are checked against the server's.
@@ -53,9 +50,9 @@ impl Key {
     /// A token that `innkeeper.enter` takes: for `caller`, in a session of `role`
     /// on the backend `pid` (0: any).
     pub(super) fn token(&self, caller: &str, role: &str, pid: i32, clock: Clock) -> String {
-        let body = format!("{}|{}|{pid}|{role}|{caller}", self.kid, clock.micros_in(LIFETIME));
-        let inner = Sha256::new().chain_update(&self.secret).chain_update("token|").chain_update(&body).finalize();
-        let mac = Sha256::new().chain_update(&self.secret).chain_update(inner).finalize();
+        // Digits of fixed number, so that the server takes them apart by place.
+        let body = format!("{:016}{pid:010}{caller}", clock.micros_in(LIFETIME));
+        let mac = Sha384::new().chain_update(&self.0).chain_update(format!("token|{role}|{body}")).finalize();
         let mut token = String::with_capacity(2 * (mac.len() + body.len()));
         for byte in mac.iter().chain(body.as_bytes()) {
             token.push(char::from(HEX[usize::from(byte >> 4)]));
@@ -86,14 +83,14 @@ pub(super) async fn install(connection: &mut PgConnection) -> Result<Key, Migrat
         let install = connection.execute(sqlx::raw_sql(AssertSqlSafe(text))).await;
         install.map_err(|error| forbidden(error, "cannot make the functions that know the caller", remedy))?;
     }
-    let newest = "SELECT kid, key FROM innkeeper.key ORDER BY kid DESC LIMIT 1";
+    let newest = "SELECT key FROM innkeeper.key ORDER BY kid DESC LIMIT 1";
     if let Some(row) = fetch_optional(connection, newest, &[]).await? {
-        return Ok(Key { kid: row.try_get(0).map_err(unreachable)?, secret: row.try_get(1).map_err(unreachable)? });
+        return Ok(Key(row.try_get(0).map_err(unreachable)?));
     }
     let secret = random()?.to_vec();
     let insert = sqlx::query("INSERT INTO innkeeper.key (kid, key) VALUES (1, $1)").persistent(false).bind(&secret);
     insert.execute(connection).await.map_err(unreachable)?;
-    Ok(Key { kid: 1, secret })
+    Ok(Key(secret))
 }
 
 /// 256 bits that nobody else has.
