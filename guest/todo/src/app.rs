@@ -34,6 +34,17 @@ fn pages(router: Router) -> Router {
         .route("/openapi.json", page(get(openapi::document)))
 }
 
+/// What follows a family's own path, and the methods there.
+pub type Below = (&'static str, fn() -> MethodRouter);
+
+/// Adds those routes of a family that are as deep as the path; no other can fit it.
+pub fn family<const N: usize>(router: Router, path: &str, own: &str, routes: [Below; N]) -> Router {
+    let depth = |path: &str| path.matches('/').count();
+    let below = depth(path).checked_sub(depth(own));
+    let fitting = routes.into_iter().filter(|(rest, _)| below == Some(depth(rest)));
+    fitting.fold(router, |router, (rest, methods)| router.route(&format!("{own}{rest}"), methods()))
+}
+
 /// A path that answers these methods. axum answers HEAD wherever it answers
 /// GET; FastAPI does not.
 pub fn only(allow: &'static str, methods: MethodRouter) -> MethodRouter {

@@ -23,7 +23,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use innkeeper_guest::llm;
 
-use crate::app::only;
+use crate::app::{Below, family, only};
 use crate::check::both;
 use crate::incoming::{Incoming, Posted};
 use crate::reply::{self, Answer, Failure};
@@ -53,14 +53,17 @@ pub fn mount(router: Router, path: &str) -> Router {
         .into_iter()
         .find(|family| path.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
     let all = own.unwrap_or(FAMILIES[2]);
-    let one = format!("{all}/{{conversation_id}}");
-    let of_one =
-        get(conversations::find).put(conversations::rename).patch(conversations::rename).delete(conversations::delete);
-    router
-        .route(all, only("GET", get(conversations::list)))
-        .route(&one, only("GET, PUT, PATCH, DELETE", of_one))
-        .route(&format!("{one}/messages"), only("GET", get(conversations::messages)))
-        .route(&format!("{one}/approvals"), only("POST", post(decide)))
+    let of_one = || {
+        let methods = get(conversations::find).put(conversations::rename).patch(conversations::rename);
+        only("GET, PUT, PATCH, DELETE", methods.delete(conversations::delete))
+    };
+    let routes: [Below; 4] = [
+        ("", || only("GET", get(conversations::list))),
+        ("/{conversation_id}", of_one),
+        ("/{conversation_id}/messages", || only("GET", get(conversations::messages))),
+        ("/{conversation_id}/approvals", || only("POST", post(decide))),
+    ];
+    family(router, path, all, routes)
 }
 
 /// Whether the path may be one of the chat's.

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, patch};
 
-use crate::app::only;
+use crate::app::{Below, family, only};
 use crate::check::both;
 use crate::incoming::{Incoming, Posted};
 use crate::offers::changes;
@@ -21,24 +21,17 @@ use innkeeper_guest::sql::Rows;
 use listing::Listing;
 use task::Task;
 
-/// Adds the route of the tasks that the path can fit: of its family, and as deep.
+/// Adds the route of the tasks that the path can fit.
 pub fn mount(router: Router, path: &str) -> Router {
     // A user called "tasks" cannot be named in a path.
     let own = path.strip_prefix("/api/tasks").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let [all, one, complete] = match own {
-        true => ["/api/tasks", "/api/tasks/{task_id}", "/api/tasks/{task_id}/complete"],
-        false => ["/api/{user_id}/tasks", "/api/{user_id}/tasks/{task_id}", "/api/{user_id}/tasks/{task_id}/complete"],
-    };
-    let depth = |path: &str| path.matches('/').count();
-    match depth(path).checked_sub(depth(all)) {
-        Some(0) => router.route(all, only("GET, POST", get(list).post(create))),
-        Some(1) => {
-            let methods = get(find).put(update).patch(update).delete(delete);
-            router.route(one, only("GET, PUT, PATCH, DELETE", methods))
-        }
-        Some(2) => router.route(complete, only("POST, PATCH", patch(set_or_toggle).post(set_or_toggle))),
-        _ => router,
-    }
+    let all = if own { "/api/tasks" } else { "/api/{user_id}/tasks" };
+    let routes: [Below; 3] = [
+        ("", || only("GET, POST", get(list).post(create))),
+        ("/{task_id}", || only("GET, PUT, PATCH, DELETE", get(find).put(update).patch(update).delete(delete))),
+        ("/{task_id}/complete", || only("POST, PATCH", patch(set_or_toggle).post(set_or_toggle))),
+    ];
+    family(router, path, all, routes)
 }
 
 async fn list(request: Incoming) -> Answer {

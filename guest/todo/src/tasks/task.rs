@@ -31,13 +31,16 @@ pub struct Task<'a> {
 /// The JSON text of the tags as it is stored, without the spaces that Postgres
 /// puts between the elements.
 pub(crate) fn write_tags<S: Serializer>(tags: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    let compact = if tags.contains(' ') { Cow::Owned(compact(tags)) } else { Cow::Borrowed(tags) };
+    let compact = compact(tags);
     let raw: &RawValue = serde_json::from_str(&compact).map_err(serde::ser::Error::custom)?;
     raw.serialize(serializer)
 }
 
 /// A JSON text without the spaces outside of its strings.
-fn compact(json: &str) -> String {
+fn compact(json: &str) -> Cow<'_, str> {
+    if !json.contains(' ') {
+        return Cow::Borrowed(json);
+    }
     let (mut compact, mut quoted, mut escaped) = (String::with_capacity(json.len()), false, false);
     for c in json.chars() {
         if c == ' ' && !quoted {
@@ -49,7 +52,7 @@ fn compact(json: &str) -> String {
         escaped = c == '\\' && !escaped;
         compact.push(c);
     }
-    compact
+    Cow::Owned(compact)
 }
 
 /// How urgent a task is.
