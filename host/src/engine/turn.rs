@@ -1,11 +1,14 @@
 //! Whose turn it is on the cores.
 //!
-//! A call runs as soon as it comes, and nearly all end within a tick. One that takes
-//! longer goes on when it gets a turn, which is a tick or two, and there are as many
-//! turns as cores: however many guests loop, no more of them than that are in the queue
-//! of the runtime, which every honest call has to pass several times. Calls of a module
-//! that runs for long as a rule do not even begin without a turn. Modules share the turns
-//! first, and its calls what a module gets.
+//! A call begins when nothing that has begun can go on. One that waits for the database
+//! holds an instance, its memory and a connection, and of many that are half done none
+//! finds the caches as it left them.
+//!
+//! Nearly all end within a tick. One that takes longer goes on when it gets a turn, which
+//! is a tick or two, and there are as many turns as cores: however many guests loop, no
+//! more of them than that are in the queue of the runtime, which every honest call has to
+//! pass several times. Calls of a module that runs for long as a rule do not even begin
+//! without a turn. Modules share the turns first, and its calls what a module gets.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -14,7 +17,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use wasmtime::UpdateDeadline;
 
 use super::{Running, TICK};
@@ -40,6 +43,9 @@ fn cores() -> usize {
 /// with those of other modules, so that many get no more than few.
 #[derive(Debug)]
 pub struct Turns {
+    /// Places for calls that are about to begin. As many as threads begin them: the others
+    /// wait outside of the queue of the runtime, and nothing in it waits for them.
+    places: Semaphore,
     calls: Arc<Semaphore>,
     /// How far those that run for long before they wait, for whatever it is, outnumber
     /// those that do not. A machine that stops one now and then makes no difference.
@@ -48,11 +54,18 @@ pub struct Turns {
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { calls: Arc::new(Semaphore::new(cores())), long: AtomicU32::new(0) }
+        Self { places: Semaphore::new(cores()), calls: Arc::new(Semaphore::new(cores())), long: AtomicU32::new(0) }
     }
 }
 
 impl Turns {
+    /// Until it is a call's turn to begin.
+    async fn place(&self) -> SemaphorePermit<'_> {
+        let place = self.places.acquire().await.expect("places do not end");
+        behind_what_is_ready().await;
+        place
+    }
+
     fn are_long(&self) -> bool {
         self.long.load(Ordering::Relaxed) > MAJORITY / 2
     }
@@ -109,9 +122,13 @@ impl Turn {
     /// polled, and whenever it waits, for whatever it is, its turn is another's.
     pub async fn run<F: Future>(&self, call: F) -> F::Output {
         let mut call = pin!(call);
-        if self.turns.are_long() {
-            self.clone().wait().await;
-        }
+        let mut place = match self.turns.are_long() {
+            true => {
+                self.clone().wait().await;
+                None
+            }
+            false => Some(self.turns.place().await),
+        };
         poll_fn(|context| {
             let begin = Instant::now();
             self.lock().start(begin);
@@ -121,6 +138,8 @@ impl Turn {
             let mut clock = self.lock();
             clock.stop(end);
             clock.held = None;
+            // It has begun, and is one of those that the next one lets go first.
+            place = None;
             polled
         })
         .await
@@ -148,9 +167,7 @@ impl Turn {
     async fn wait(self) {
         let call = acquire(&self.turns.calls).await;
         let core = acquire(&CORES).await;
-        // Behind all that is ready to run: whoever is woken by the end of another's turn
-        // would go before them.
-        tokio::task::yield_now().await;
+        behind_what_is_ready().await;
         let mut clock = self.lock();
         clock.in_turn = Duration::ZERO;
         clock.held = Some((core, call));
@@ -188,13 +205,47 @@ impl Clock {
     }
 }
 
+/// Until the runtime has nothing else to do, or has done a round of it (61 tasks, and
+/// it looks at what the system has for it). Whoever is woken by the end of another's turn
+/// would go before all that is ready.
+async fn behind_what_is_ready() {
+    tokio::task::yield_now().await;
+}
+
 async fn acquire(turns: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     Arc::clone(turns).acquire_owned().await.expect("turns do not end")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MAJORITY, TICK, Turns};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::task::{JoinSet, yield_now};
+
+    use super::{MAJORITY, TICK, Turn, Turns, cores};
+
+    #[tokio::test]
+    async fn what_has_begun_goes_on_before_another_begins() {
+        let (turns, under_way, most) = (Arc::default(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut calls = JoinSet::new();
+        for _ in 0..40 * cores() {
+            let (turn, under_way, most) = (Turn::begin(&turns), Arc::clone(&under_way), Arc::clone(&most));
+            calls.spawn(async move {
+                let call = async {
+                    most.fetch_max(1 + under_way.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+                    for _ in 0..3 {
+                        yield_now().await; // for what is there at once
+                    }
+                    under_way.fetch_sub(1, Ordering::Relaxed);
+                };
+                turn.run(call).await;
+            });
+        }
+        calls.join_all().await;
+        let most = most.load(Ordering::Relaxed);
+        assert!(most <= 10 * cores(), "{most} were under way at once");
+    }
 
     #[test]
     fn a_module_is_slow_when_most_of_its_calls_are() {
