@@ -33,9 +33,16 @@ pub(super) struct Pass<'a> {
 
 /// The hostile guest with the right to write SQL, over one connection.
 pub(super) fn hostile() -> Setup {
-    let module = "[[module]]\nname = \"hostile\"\nsource = \"replaced\"\n\
-                  grants = { sql = { database = \"main\", free = true } }\nlimits = { sql_time = \"2s\" }\n";
-    Setup::guest("hostile").file(module).on(Database::Postgres)
+    hostile_within("2s")
+}
+
+/// The same with so much time for each statement.
+fn hostile_within(sql_time: &str) -> Setup {
+    let module = format!(
+        "[[module]]\nname = \"hostile\"\nsource = \"replaced\"\n\
+         grants = {{ sql = {{ database = \"main\", free = true }} }}\nlimits = {{ sql_time = \"{sql_time}\" }}\n"
+    );
+    Setup::guest("hostile").file(&module).on(Database::Postgres)
 }
 
 impl World {
@@ -173,9 +180,11 @@ pub(super) async fn served(world: &World, url: &str) -> TestHost {
     served_with(world, url, 1).await
 }
 
-/// The same with so many connections.
+/// The same with so many connections, and with time enough on a machine that has other
+/// things to do.
 pub(super) async fn served_with(world: &World, url: &str, connections: u32) -> TestHost {
-    let setup = hostile().file(&format!("[database]\nurl = \"env:DATABASE_URL\"\nconnections = {connections}\n"));
+    let setup =
+        hostile_within("10s").file(&format!("[database]\nurl = \"env:DATABASE_URL\"\nconnections = {connections}\n"));
     let host = setup.start_at(world.database.clone(), url).await.expect("the host starts");
     host.until("/health/ready", 200, std::time::Duration::from_secs(20)).await;
     host
