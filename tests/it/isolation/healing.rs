@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::world::{OF_MALLORY, World, hostile, served_with};
-use crate::harness::{As, TestHost};
+use crate::harness::{As, Reply, Tap, TestHost};
 
 /// The host looks every two seconds; its pauses between two tries grow to 5 s.
 const HEALED: Duration = Duration::from_secs(12);
@@ -132,6 +132,38 @@ async fn a_role_that_is_given_more_while_the_host_runs_is_no_longer_used() {
         assert!(!serves(&host).await, "{given}");
         admin(&host, &taken).await;
         heals(&host).await;
+    }
+}
+
+/// What a module's role sets for its later sessions, past the gate: the host's own
+/// sessions have what the host sets.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_role_sets_for_itself_reaches_no_call() {
+    const DEFAULTS: [(&str, &str, &str); 7] = [
+        ("search_path", "pg_temp", "pg_catalog, pg_temp"),
+        ("statement_timeout", "0", "2s"),
+        ("lock_timeout", "1", "2s"),
+        ("synchronous_commit", "off", "on"),
+        ("default_transaction_read_only", "on", "off"),
+        ("row_security", "off", "on"),
+        ("TimeZone", "'Pacific/Kiritimati'", "UTC"),
+    ];
+    let (_, database) = host().await.stop().await;
+    let mut admin = database.admin().await;
+    let role = admin.simple("SELECT role FROM innkeeper.login").await.expect("a row").cells().remove(0);
+    for (name, value, _) in DEFAULTS {
+        let text = format!("ALTER ROLE \"{role}\" SET {name} = {value}");
+        assert_eq!(admin.simple(&text).await.expect("an answer").error(), None, "{text}");
+    }
+    let tap = Tap::before(database.url()).await;
+    let host = hostile().start_at(database.clone(), &tap.url(database.url())).await.expect("the host starts");
+    heals(&host).await;
+    let names = DEFAULTS.map(|(name, ..)| format!("current_setting('{name}')")).join(", ");
+    let replies = tap.ask(&format!("SELECT session_user, {names}")).await;
+    let of_role: Vec<_> = replies.iter().map(Reply::cells).filter(|cells| cells[0] == role).collect();
+    assert!(!of_role.is_empty());
+    for cells in of_role {
+        assert_eq!(cells[1..], DEFAULTS.map(|(.., held)| held));
     }
 }
 

@@ -17,7 +17,8 @@ const SETTINGS: &str = "SET LOCAL statement_timeout = '1s'";
 /// `id` is the order of `list-keys`, which a key keeps when it is set again.
 const TABLE: &str = "CREATE TABLE innkeeper.keyvalue (module text NOT NULL, owner text NOT NULL, key text NOT NULL, \
     id bigint GENERATED ALWAYS AS IDENTITY, value bytea NOT NULL, PRIMARY KEY (module, owner, key)); \
-    CREATE UNIQUE INDEX keyvalue_order ON innkeeper.keyvalue (module, owner, id)";
+    CREATE UNIQUE INDEX keyvalue_order ON innkeeper.keyvalue (module, owner, id); \
+    REVOKE ALL ON innkeeper.keyvalue FROM PUBLIC";
 
 pub(super) struct Table {
     pool: Pool,

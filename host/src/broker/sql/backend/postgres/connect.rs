@@ -120,6 +120,11 @@ fn settings(set: &str, time: Duration) -> String {
         "client_min_messages = 'error'".to_owned(),
         "TimeZone = 'UTC'".to_owned(),
         "search_path = pg_catalog, pg_temp".to_owned(),
+        // A role may set defaults of its own for these, too: an acknowledged write is on
+        // disk, and a call can write and sees its rows.
+        "synchronous_commit = on".to_owned(),
+        "default_transaction_read_only = off".to_owned(),
+        "row_security = on".to_owned(),
     ]
     .map(|setting| format!("{set} {setting};"))
     .concat()
