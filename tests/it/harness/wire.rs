@@ -55,40 +55,45 @@ impl Reply {
 
     /// The cells of all rows, as text; NULL is empty.
     pub fn cells(&self) -> Vec<String> {
-        let mut cells = Vec::new();
-        for row in self.frames().filter(|frame| frame.tag == b'D') {
-            let mut rest = &row.body[2..];
-            while let Some((length, after)) = rest.split_first_chunk::<4>() {
-                let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
-                cells.push(String::from_utf8_lossy(&after[..length]).into_owned());
-                rest = &after[length..];
-            }
-        }
-        cells
+        self.frames().filter(|frame| frame.tag == b'D').flat_map(|row| cells(row.body)).collect()
     }
 
     /// What happened, without the values: tags of completed commands, codes of
     /// errors, numbers of rows.
     pub fn shape(&self) -> Vec<String> {
-        let mut shape = Vec::new();
-        let mut rows = 0;
-        for frame in self.frames() {
-            match frame.tag {
-                b'D' | b'd' => rows += 1,
-                b'C' => {
-                    let tag = String::from_utf8_lossy(frame.body).trim_end_matches('\0').to_owned();
-                    shape.push(format!("{tag} ({rows})"));
-                    rows = 0;
+        let code = |what: String| what.split_once(": ").map_or(what.clone(), |(code, _)| code.to_owned());
+        self.outcomes().map(|(what, rows)| format!("{} ({})", code(what), rows.len())).collect()
+    }
+
+    /// What happened, values and all; rows in an order of their own, as tables have none.
+    pub fn told(&self) -> Vec<String> {
+        let told = |(what, mut rows): (String, Vec<String>)| {
+            rows.sort_unstable();
+            format!("{what} [{}]", rows.join("; "))
+        };
+        self.outcomes().map(told).collect()
+    }
+
+    /// Each command's tag, or its error's code and text, with the rows before it.
+    fn outcomes(&self) -> impl Iterator<Item = (String, Vec<String>)> {
+        let mut rows = Vec::new();
+        self.frames().filter_map(move |frame| {
+            let what = match frame.tag {
+                b'D' => {
+                    rows.push(cells(frame.body).join(" | "));
+                    return None;
                 }
-                b'E' => {
-                    shape.push(format!("error {} ({rows})", field(frame.body, b'C')));
-                    rows = 0;
+                b'd' => {
+                    rows.push(String::from_utf8_lossy(frame.body).into_owned());
+                    return None;
                 }
-                b'A' => shape.push("notification".to_owned()),
-                _ => {}
-            }
-        }
-        shape
+                b'C' => String::from_utf8_lossy(frame.body).trim_end_matches('\0').to_owned(),
+                b'E' => format!("error {}: {}", field(frame.body, b'C'), field(frame.body, b'M')),
+                b'A' => "notification".to_owned(),
+                _ => return None,
+            };
+            Some((what, std::mem::take(&mut rows)))
+        })
     }
 
     /// The code of the first error.
@@ -100,6 +105,18 @@ impl Reply {
     pub fn is_idle(&self) -> bool {
         self.frames().filter(|frame| frame.tag == b'Z').last().is_some_and(|frame| frame.body == b"I")
     }
+}
+
+/// The cells of one row.
+fn cells(row: &[u8]) -> Vec<String> {
+    let mut cells = Vec::new();
+    let mut rest = &row[2..];
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
+        cells.push(String::from_utf8_lossy(&after[..length]).into_owned());
+        rest = &after[length..];
+    }
+    cells
 }
 
 /// A field of an error or a notice.

@@ -2,7 +2,8 @@
 //! token and inside a transaction that mallory's token has entered. Here nothing
 //! but the database itself keeps rows apart.
 
-use super::attacks::{Attack, all};
+use super::attacks::{Attack, Compared, all};
+use super::oracle::without_chance;
 use super::world::{World, settle};
 use crate::harness::{Reply, Wire, report};
 
@@ -22,9 +23,10 @@ enum Protocol {
     OneText,
 }
 
-/// What came of one attack: its shape, and everything that was wrong.
+/// What came of one attack: what was told and is compared, and everything that was
+/// wrong.
 struct Outcome {
-    shape: Vec<String>,
+    told: Vec<String>,
     wrong: Vec<String>,
 }
 
@@ -41,8 +43,8 @@ async fn past_the_host_no_attack_meets_rows_of_others() {
                 runs += 1;
                 let place = format!("{} / {} ({door:?}, {protocol:?})", attack.class, attack.name);
                 wrong.extend(with.wrong.iter().map(|what| format!("{place}: {what}")));
-                if with.shape != without.shape && !attack.is_about_whole_tables {
-                    let (with, without) = (with.shape, without.shape);
+                if with.told != without.told {
+                    let (with, without) = (with.told, without.told);
                     wrong.push(format!("{place}: {with:?} beside alice, and {without:?} beside carol"));
                 }
             }
@@ -63,7 +65,7 @@ async fn run(world: &mut World, attacks: &[Attack], door: Door, protocol: Protoc
         let seal = steal(world, &mut session).await;
         let texts: Vec<String> = attack.texts.iter().map(|text| fill(world, text, door, session.pid, &seal)).collect();
         let told = attempt(world, &mut session, &texts, door, protocol).await;
-        let with_numbers = !attack.is_about_whole_tables;
+        let with_numbers = attack.compared != Compared::Nothing;
         let mut wrong: Vec<String> =
             told.iter().filter_map(|reply| world.forbidden.leak(&reply.bytes, with_numbers)).collect();
         wrong.extend(aftermath(world, &mut session).await);
@@ -74,9 +76,18 @@ async fn run(world: &mut World, attacks: &[Attack], door: Door, protocol: Protoc
         if settle(&mut session).await.is_err() {
             session = world.session().await;
         }
-        outcomes.push(Outcome { shape: told.iter().flat_map(Reply::shape).collect(), wrong });
+        outcomes.push(Outcome { told: compared(attack, &told), wrong });
     }
     outcomes
+}
+
+/// What must be the same in both worlds.
+fn compared(attack: &Attack, told: &[Reply]) -> Vec<String> {
+    match attack.compared {
+        Compared::Values => told.iter().flat_map(Reply::told).map(|told| without_chance(&told)).collect(),
+        Compared::Shapes => told.iter().flat_map(Reply::shape).collect(),
+        Compared::Nothing => Vec::new(),
+    }
 }
 
 /// Without a token, mallory's own would be one.
@@ -149,12 +160,11 @@ async fn aftermath(world: &World, session: &mut Wire) -> Vec<String> {
     wrong
 }
 
-/// Those of the named attacks that nobody would notice where something of the
-/// host's is missing.
-async fn unnoticed(broken: &str, names: &[&'static str]) -> Vec<&'static str> {
+/// Those of some attacks that nobody would notice where something of the host's is
+/// missing.
+async fn unnoticed(broken: &str, some: impl Fn(&Attack) -> bool) -> Vec<&'static str> {
     let mut attacks = all();
-    attacks.retain(|attack| names.contains(&attack.name));
-    assert_eq!(attacks.len(), names.len());
+    attacks.retain(some);
     let (mut alices, mut carols) = tokio::join!(World::new(true), World::new(false));
     alices.break_with(broken).await;
     carols.break_with(broken).await;
@@ -163,7 +173,7 @@ async fn unnoticed(broken: &str, names: &[&'static str]) -> Vec<&'static str> {
         run(&mut carols, &attacks, Door::Mallory, Protocol::Extended)
     );
     let outcomes = attacks.iter().zip(with.iter().zip(&without));
-    outcomes.filter(|(_, (a, b))| a.wrong.is_empty() && a.shape == b.shape).map(|(attack, _)| attack.name).collect()
+    outcomes.filter(|(_, (a, b))| a.wrong.is_empty() && a.told == b.told).map(|(attack, _)| attack.name).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,23 +188,11 @@ async fn attacks_succeed_where_the_database_knows_callers_by_a_plain_setting() {
         "the seal of an earlier transaction",
         "the seal with the name of another",
     ];
-    assert_eq!(unnoticed(plain, &names).await, [""; 0]);
+    assert_eq!(unnoticed(plain, |attack| names.contains(&attack.name)).await, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attacks_succeed_where_rows_have_no_policy() {
     let open = "ALTER POLICY innkeeper ON hostile.secrets USING (true) WITH CHECK (true)";
-    let names = [
-        "all rows",
-        "how many rows",
-        "whether there is none",
-        "divide by zero when seen",
-        "a cast in an aggregate",
-        "give a row to alice",
-        "a conflict that does nothing",
-        "delete alice's",
-        "merge over all",
-        "copy the table out",
-    ];
-    assert_eq!(unnoticed(open, &names).await, [""; 0]);
+    assert_eq!(unnoticed(open, |attack| attack.class == "own rows as oracles").await, [""; 0]);
 }

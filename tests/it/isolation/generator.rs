@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 
-use super::attacks::all;
+use super::attacks::{Compared, all};
 
 /// What takes long, or the session away, and has an attack of its own.
 const LEFT_OUT: [&str; 15] = [
@@ -35,7 +35,7 @@ impl Generator {
         let attacks = all();
         let texts = attacks
             .iter()
-            .filter(|attack| !attack.is_about_whole_tables)
+            .filter(|attack| attack.compared != Compared::Nothing)
             .flat_map(|attack| attack.texts.iter().copied());
         let corpus: Vec<&str> = texts.filter(|text| !LEFT_OUT.iter().any(|word| text.contains(word))).collect();
         let words = corpus.iter().flat_map(|text| text.split(' ')).collect();

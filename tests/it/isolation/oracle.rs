@@ -1,8 +1,12 @@
 //! What must not stand in anything that an attacker is told.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::world::{OF_ALICE, OF_MALLORY};
 
-/// In every body of alice's, and in no attack.
+/// In every body of alice's, in what her neighbours have, and in no attack.
 pub(super) const MARKER: &str = "zq7k19w3";
 
 /// Secrets in the forms that a server may print them in.
@@ -12,7 +16,7 @@ pub(super) struct Forbidden {
 }
 
 impl Forbidden {
-    pub(super) fn new(key: &[u8], password: &str) -> Self {
+    pub(super) fn new(key: &[u8], passwords: [&str; 2]) -> Self {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         // As plans show bytes.
         let signed =
@@ -25,7 +29,8 @@ impl Forbidden {
             ("alice's marker as bytes of a plan", signed(MARKER.as_bytes())),
             ("the key in hexadecimal", hex(&key[..12])),
             ("the key as bytes of a plan", signed(&key[..8])),
-            ("the role's password", password.to_owned()),
+            ("the role's password", passwords[0].to_owned()),
+            ("the password of another module's role", passwords[1].to_owned()),
         ];
         // At each of the three places that a text may begin at.
         texts.extend(
@@ -47,9 +52,20 @@ impl Forbidden {
     }
 }
 
+/// What was told, without what is another in each world by chance: ids, MACs, and the
+/// numbers in the names of databases and roles.
+pub(super) fn without_chance(told: &str) -> String {
+    static CHANCE: LazyLock<Regex> = LazyLock::new(|| {
+        let (uuid, mac) = ("[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", "[0-9a-f]{96}");
+        let name = "innkeeper_([0-9a-f]{32}|[0-9]+)";
+        Regex::new(&format!("{uuid}|{mac}|{name}")).expect("a pattern")
+    });
+    CHANCE.replace_all(told, "<chance>").into_owned()
+}
+
 #[test]
 fn the_oracle_sees_what_it_must() {
-    let forbidden = Forbidden::new(&[0xab; 32], "the-password");
+    let forbidden = Forbidden::new(&[0xab; 32], ["the-password", "another"]);
     for (answer, seen) in [
         ("DVICTIM-zq7k19w3-12", true),
         ("ZQ7K19W3", true),

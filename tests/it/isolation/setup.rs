@@ -45,6 +45,27 @@ async fn isolation(host: &TestHost) -> String {
     health["modules"][0]["isolation"].as_str().expect("a text").to_owned()
 }
 
+/// Where the database keeps no rows apart, `/health` does not claim that it does.
+#[tokio::test(flavor = "multi_thread")]
+async fn health_says_what_keeps_callers_apart() {
+    let probe = || {
+        // It has tables, and declares none of them as owned.
+        let file = "[[module]]\nname = \"sql-probe\"\nsource = \"replaced\"\ngrants = { sql = \"main\" }\n";
+        Setup::guest("sql-probe").file(file)
+    };
+    for (setup, expected) in [
+        (Setup::guest("todo").on(Database::Sqlite), "module-file"),
+        (hostile().on(Database::Sqlite), "module-file"),
+        (probe().on(Database::Sqlite), "module-file"),
+        (probe().on(Database::Postgres), "module-role"),
+        (hostile(), "row-level-security"),
+    ] {
+        let host = setup.start().await;
+        host.until("/health/ready", 200, std::time::Duration::from_secs(20)).await;
+        assert_eq!(isolation(&host).await, expected);
+    }
+}
+
 /// A database whose owner is an ordinary user with these rights, and its URL.
 async fn owned_by(rights: &str) -> (TestDatabase, String) {
     let database = TestDatabase::create(Database::Postgres).await;

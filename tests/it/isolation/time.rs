@@ -6,11 +6,15 @@ use std::time::{Duration, Instant};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use crate::harness::{As, Database, Setup, TestHost, guest};
+use crate::harness::{As, Database, Setup, TestHost, guest, report};
 
+const ROWS: usize = 30;
 /// Thirty own rows, five times joined: 24 million rows, of which none is found.
 const SLOW: &str = "SELECT count(*) FROM board AS a, board AS b, board AS c, board AS d, board AS e \
                     WHERE concat(a.note, b.note, c.note, d.note, e.note) = 'x'";
+
+/// How long a call may take whose statement has a second.
+const ENDED: Duration = Duration::from_millis(1_900);
 
 /// The hostile guest and the todo guest, in one host.
 async fn both() -> TestHost {
@@ -25,8 +29,46 @@ async fn both() -> TestHost {
 }
 
 async fn hostile(host: &TestHost, text: &str) -> String {
-    let answer = host.post("/texts", &json!([text])).by("mallory").send().await.expect("an answer");
+    send(host, "/texts", &[text]).await
+}
+
+async fn send(host: &TestHost, path: &str, texts: &[&str]) -> String {
+    let answer = host.post(path, &json!(texts)).by("mallory").send().await.expect("an answer");
     answer.text().await.expect("a body")
+}
+
+/// The rows that the slow statement joins.
+async fn fill(host: &TestHost) {
+    let rows: Vec<String> = (0..ROWS).map(|n| format!("('{n}')")).collect();
+    let filled = hostile(host, &format!("INSERT INTO board (note) VALUES {}", rows.join(", "))).await;
+    assert!(!filled.contains("error"), "{filled}");
+}
+
+/// The slow statement alone, and after a write in one transaction with it: both end at
+/// their time, nothing is kept, and the next call is answered at once.
+pub(super) async fn end_at_their_time(host: &TestHost, place: &str) {
+    const COUNT: &str = "SELECT count(*) AS n FROM board";
+    fill(host).await;
+    let batch = ["INSERT INTO board (note) VALUES ('of half a batch')", SLOW, COUNT];
+    for (path, texts) in [("/texts", &[SLOW][..]), ("/batch", &batch[..])] {
+        let started = Instant::now();
+        let slow = send(host, path, texts).await;
+        let took = started.elapsed();
+        assert!(slow.contains("Timeout"), "{place}, {path}: {slow}");
+        assert!(took < ENDED, "{place}, {path}: {took:?}");
+        let started = Instant::now();
+        let kept: Value = serde_json::from_str(&hostile(host, COUNT).await).expect("JSON");
+        let next = started.elapsed();
+        assert_eq!(kept[0]["rows"], json!([{ "n": ROWS }]), "{place}, {path}: {kept}");
+        assert!(next < Duration::from_secs(1), "{place}, {path}: the next call took {next:?}");
+        // A write needs what the slow statement has had: SQLite has one writer.
+        let started = Instant::now();
+        let written = hostile(host, "UPDATE board SET note = concat(note, '')").await;
+        let write = started.elapsed();
+        assert!(!written.contains("error"), "{place}, {path}: {written}");
+        assert!(write < Duration::from_secs(1), "{place}, {path}: the next write took {write:?}");
+        report(&format!("{place}, {path}: ended after {took:.2?}, the next read took {next:.2?}, a write {write:.2?}"));
+    }
 }
 
 /// The same again and again, as nobody but a hostile client does.
@@ -50,13 +92,11 @@ async fn running(host: &TestHost) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_statements_end_at_their_time_and_stop_no_other_module() {
     let host = both().await;
-    let rows: Vec<String> = (0..30).map(|n| format!("('{n}')")).collect();
-    let filled = hostile(&host, &format!("INSERT INTO board (note) VALUES {}", rows.join(", "))).await;
-    assert!(!filled.contains("error"), "{filled}");
+    fill(&host).await;
     let started = Instant::now();
     let alone = hostile(&host, SLOW).await;
     assert!(alone.contains("Timeout"), "{alone}");
-    assert!(started.elapsed() < Duration::from_millis(1_900), "{:?}", started.elapsed());
+    assert!(started.elapsed() < ENDED, "{:?}", started.elapsed());
 
     let many: Vec<_> =
         (0..30).map(|_| tokio::spawn(insist(host.post("/texts", &json!([SLOW])).by("mallory")))).collect();
@@ -90,4 +130,14 @@ async fn slow_statements_end_at_their_time_and_stop_no_other_module() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(!hostile(&host, "SELECT count(*) AS n FROM board").await.contains("error"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_statement_takes_its_whole_transaction_with_it_on_either_database() {
+    let module = "[[module]]\nname = \"hostile\"\nsource = \"replaced\"\n\
+                  grants = { sql = { database = \"main\", free = true } }\nlimits = { sql_time = \"1s\" }\n";
+    for database in Database::BOTH {
+        let host = Setup::guest("hostile").file(module).on(database).start().await;
+        end_at_their_time(&host, &format!("{database:?}")).await;
+    }
 }

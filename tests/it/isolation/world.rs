@@ -3,6 +3,7 @@
 
 use sha2::{Digest, Sha384};
 
+use super::neighbours;
 use super::oracle::{Forbidden, MARKER};
 use crate::harness::{Database, Reply, Setup, TestDatabase, TestHost, Wire};
 
@@ -18,7 +19,8 @@ pub(super) struct World {
     pub(super) password: String,
     pub(super) forbidden: Forbidden,
     key: Vec<u8>,
-    others: String,
+    /// Rows of the other caller, and what the neighbours have.
+    others: [String; 2],
     admin: Wire,
 }
 
@@ -37,7 +39,7 @@ pub(super) fn hostile() -> Setup {
 }
 
 /// The same with so much time for each statement.
-fn hostile_within(sql_time: &str) -> Setup {
+pub(super) fn hostile_within(sql_time: &str) -> Setup {
     let module = format!(
         "[[module]]\nname = \"hostile\"\nsource = \"replaced\"\n\
          grants = {{ sql = {{ database = \"main\", free = true }} }}\nlimits = {{ sql_time = \"{sql_time}\" }}\n"
@@ -55,6 +57,7 @@ impl World {
 
     /// On a database that the host has set up.
     pub(super) async fn of(database: TestDatabase, by_alice: bool) -> Self {
+        let neighbours_password = neighbours::move_in(&database).await;
         let mut admin = database.admin().await;
         let login = "SELECT role, password FROM innkeeper.login WHERE module = 'hostile'";
         let login = admin.simple(login).await.expect("rows").cells();
@@ -62,10 +65,11 @@ impl World {
         let key = admin.simple("SELECT encode(key, 'hex') FROM innkeeper.key").await.expect("rows").cells();
         let bytes = (0..key[0].len() / 2).map(|at| u8::from_str_radix(&key[0][2 * at..2 * at + 2], 16));
         let bytes: Vec<u8> = bytes.collect::<Result<_, _>>().expect("hexadecimal");
-        let forbidden = Forbidden::new(&bytes, &password);
-        let mut world = Self { database, role, password, forbidden, key: bytes, others: String::new(), admin };
+        let forbidden = Forbidden::new(&bytes, [&password, &neighbours_password]);
+        let mut world = Self { database, role, password, forbidden, key: bytes, others: Default::default(), admin };
         world.inhabit(by_alice).await;
-        world.others = world.restore().await.cells()[0].clone();
+        let cells = world.restore().await.cells();
+        world.others = [cells[0].clone(), cells[7].clone()];
         world
     }
 
@@ -99,9 +103,11 @@ impl World {
              SELECT rolsuper OR rolbypassrls OR rolcreaterole FROM pg_roles WHERE rolname = '{role}';\
              SELECT count(*) FROM pg_policies WHERE schemaname = 'hostile';\
              SELECT relforcerowsecurity AND relrowsecurity FROM pg_class WHERE oid = 'hostile.secrets'::regclass;\
+             {};\
              DELETE FROM hostile.secrets WHERE owner = 'mallory'; DELETE FROM hostile.board;\
              INSERT INTO hostile.secrets (owner, body) SELECT 'mallory', 'of mallory' FROM generate_series(1, {OF_MALLORY});\
-             ALTER ROLE \"{role}\" RESET ALL; ALTER ROLE \"{role}\" LOGIN CONNECTION LIMIT -1"
+             ALTER ROLE \"{role}\" RESET ALL; ALTER ROLE \"{role}\" LOGIN CONNECTION LIMIT -1",
+            neighbours::STATE,
         );
         let reply = self.admin.simple(&text).await.expect("an answer");
         assert_eq!(reply.error(), None);
@@ -114,6 +120,19 @@ impl World {
         assert_eq!(self.admin.simple(&again).await.expect("an answer").error(), None);
     }
 
+    /// What was set for every later session of the role, and whether its password is
+    /// the kept one.
+    pub(super) async fn role(&mut self) -> [String; 2] {
+        let kept = format!(
+            "SELECT coalesce(string_agg(setconfig::text, ' '), '') FROM pg_db_role_setting JOIN pg_roles r ON r.oid = setrole \
+             WHERE rolname = '{}'",
+            self.role
+        );
+        let set = self.admin.simple(&kept).await.expect("an answer").cells().remove(0);
+        let login = self.database.login(&self.role, &self.password).await;
+        [set, login.err().map(|error| error.to_string()).unwrap_or_default()]
+    }
+
     /// Takes away what the host relies on, to see that it is missed.
     pub(super) async fn break_with(&mut self, text: &str) {
         assert_eq!(self.admin.simple(text).await.expect("an answer").error(), None);
@@ -122,8 +141,8 @@ impl World {
     /// Why the world is not what it was, when it is not.
     pub(super) async fn damage(&mut self) -> Option<String> {
         let cells = self.restore().await.cells();
-        let now = [cells[0].as_str(), &cells[2], &cells[3], &cells[4], &cells[5], &cells[6]];
-        let good = [self.others.as_str(), "0", "0", "f", "1", "t"];
+        let now = [&cells[0], &cells[7], &cells[2], &cells[3], &cells[4], &cells[5], &cells[6]].map(String::as_str);
+        let good = [&self.others[0], &self.others[1], "0", "0", "f", "1", "t"];
         (now != good).then(|| format!("{now:?} instead of {good:?}"))
     }
 
@@ -162,6 +181,7 @@ impl World {
             .replace("{elsewhere}", &pass("alice", "postgres", pid, 60))
             .replace("{own}", &own)
             .replace("{role}", &self.role)
+            .replace("{neighbour}", &self.role.replace("hostile", "neighbour"))
             .replace("{password}", "of-mallory")
     }
 }
