@@ -13,7 +13,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use self::issuer::seconds;
+use self::better_auth::{Tables, run};
+use self::issuer::{By, ec_jwk, ed, ed_jwk, jws, rsa_jwk, seconds, stranger};
 use crate::harness::{As, Database, SECRET, Setup, TestHost, token};
 
 fn signed(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
@@ -123,6 +124,18 @@ async fn tokens_in_the_shapes_of_the_field_are_accepted() {
     assert_eq!(host.get("/api/7/tasks").bearer_auth(number).send().await.expect("an answer").status(), 200);
 }
 
+/// Clocks of issuer and host may differ by thirty seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_counts_for_some_seconds_after_its_end_and_before_its_beginning() {
+    let host = Setup::guest("todo").start().await;
+    for (ends, begins, status) in [(-20, -600, 200), (600, 20, 200), (-40, -600, 401), (600, 60, 401)] {
+        let claims = json!({ "sub": "ada", "exp": seconds(ends), "nbf": seconds(begins) });
+        let token = signed(Algorithm::HS256, SECRET, &claims);
+        let answer = host.get("/api/ada/tasks").bearer_auth(token).send().await.expect("an answer");
+        assert_eq!(answer.status(), status, "from {begins} s to {ends} s");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn issuer_and_audience_count_when_they_are_configured() {
     let host = Setup::guest("todo").env("AUTH_ISSUER", "https://id.example").env("AUTH_AUDIENCE", "todo").start().await;
@@ -153,6 +166,34 @@ async fn without_a_secret_no_credential_is_accepted() {
     )
     .await;
     expect_unauthorized(host.get("/api/ada/tasks"), "Not authenticated", "nobody").await;
+}
+
+/// Since 1.4 the rows of `jwks` end, and until 1.7 they do not say what they are for.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_better_auth_1_4_to_1_6_count_until_they_have_ended() {
+    let host = Setup::guest("todo").on(Database::Postgres).start().await;
+    let pool = host.database.pool().await;
+    Tables::Current.create(&pool).await;
+    run(&pool, r#"ALTER TABLE "jwks" DROP COLUMN alg, DROP COLUMN crv"#).await;
+    let keys = [
+        (By::Ed, "EdDSA", ed_jwk(&ed(), ""), 200),
+        (By::Ec, "ES256", ec_jwk(), 200),
+        (By::Rsa, "RS256", rsa_jwk(), 200),
+        (By::Stranger, "EdDSA", ed_jwk(&stranger(), ""), 401),
+    ];
+    let mut tokens = Vec::new();
+    for (number, (by, alg, jwk, status)) in (1..).zip(keys) {
+        let kid = Tables::Current.publish(&pool, number, &jwk).await;
+        // They are published for thirty days more.
+        let ended = if status == 200 { "1 day" } else { "31 days" };
+        run(&pool, &format!(r#"UPDATE "jwks" SET "expiresAt" = now() - interval '{ended}' WHERE id = '{kid}'"#)).await;
+        tokens.push((jws(&json!({ "alg": alg, "kid": kid }).to_string(), claims().to_string(), by), status));
+    }
+    for (token, status) in tokens {
+        let answer = host.get("/api/ada/tasks").bearer_auth(&token).send().await.expect("an answer");
+        assert_eq!(answer.status(), status, "{token}");
+    }
+    pool.close().await;
 }
 
 async fn connections(host: &TestHost, pool: &sqlx::PgPool) -> i64 {

@@ -71,6 +71,17 @@ async fn an_import_without_its_grant_is_refused_with_the_line_that_grants_it() {
     assert!(why.contains(hint), "{why}");
 }
 
+/// Declared statements are one grant, and texts that are written later another.
+#[tokio::test(flavor = "multi_thread")]
+async fn declared_statements_alone_do_not_let_a_module_write_texts() {
+    let database = TestDatabase::create(Database::Sqlite).await;
+    let file = "[[module]]\nname = \"hostile\"\nsource = \"replaced\"\ngrants = { sql = \"main\" }\n";
+    let why = refusal(Setup::guest("hostile").file(file), &database).await;
+    let sentence = "module `hostile`: imports `innkeeper:backend/sql-text@0.1.0` without a grant; ";
+    assert!(why.starts_with(sentence), "{why}");
+    assert!(why.contains("add `grants = { sql = { database = \"main\", free = true } }` to the module"), "{why}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_the_gate_refuses_is_named_with_what_is_wrong() {
     for database in Database::BOTH {

@@ -182,6 +182,44 @@ fn parameters_of_a_database_url_are_checked_without_showing_them() {
 }
 
 #[test]
+fn a_pooler_is_known_by_the_name_of_its_host_or_by_the_url_and_the_settings_win() {
+    const DIRECT: &str = "postgres://u:p@db.example.com/d";
+    const NEON: &str = "postgresql://u:p@ep-cool-darkness-123456-pooler.eu-central-1.aws.neon.tech/d?sslmode=require";
+    let in_url = |value: &str| format!("{DIRECT}?pgbouncer={value}");
+    let setting = |value: &'static str| ("INNKEEPER_DATABASE_POOLED", value);
+    let (on, off) = ("[database]\npooled = true", "[database]\npooled = false");
+    let none: &[(&str, &str)] = &[];
+    for (url, file, vars, expected) in [
+        (DIRECT, "", none, false),
+        (NEON, "", none, true),
+        // Only the first label of a name, and only its end.
+        ("postgres://u:p@pooler.example.com/d", "", none, false),
+        ("postgres://u:p@ep-pooler-1.example.com/d", "", none, false),
+        ("postgres://u:p@db.ep-pooler.example.com/d", "", none, false),
+        (&in_url("true"), "", none, true),
+        (&in_url("false"), "", none, false),
+        (&NEON.replace("sslmode=require", "pgbouncer=false"), "", none, false),
+        (DIRECT, on, none, true),
+        (NEON, off, none, false),
+        (&in_url("true"), off, none, false),
+        (DIRECT, "", &[setting("1")], true),
+        (NEON, "", &[setting("0")], false),
+        (&in_url("true"), "", &[setting("0")], false),
+        (DIRECT, on, &[setting("0")], false),
+        (DIRECT, off, &[setting("1")], true),
+    ] {
+        let vars = [&[("DATABASE_URL", url)][..], vars].concat();
+        let DatabaseKind::Postgres(postgres) = load(file, &vars).expect("valid").database.kind else {
+            panic!("no Postgres: {url}")
+        };
+        assert_eq!(postgres.pooled, expected, "{url} {file} {vars:?}");
+        // The driver does not know the parameter.
+        assert!(!postgres.url.expose_secret().contains("pgbouncer"), "{url}");
+    }
+    refused("", &[setting("yes")], &["INNKEEPER_DATABASE_POOLED: `yes` is neither 1 nor 0"]);
+}
+
+#[test]
 fn keys_are_looked_for_where_better_auth_serves_them() {
     let jwks = |vars: &[(&str, &str)]| load("", vars).expect("valid").auth.jwks.map(|url| url.to_string());
     assert_eq!(jwks(&[]), None);

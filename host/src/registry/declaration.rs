@@ -101,3 +101,92 @@ fn valid_name(name: &str) -> bool {
 fn printable(text: &str) -> String {
     text.chars().take(100).flat_map(char::escape_debug).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a hostile module runs as a text that it has written; here it declares it.
+    const ATTACKS: &str = include_str!("../../../tests/it/isolation/attacks.txt");
+    /// Classes of attacks on more than rows.
+    const CLASSES: [&str; 7] = [
+        "transaction control",
+        "session settings",
+        "roles and grants",
+        "definitions",
+        "prepared statements, cursors, channels, copies",
+        "locks",
+        "forbidden functions",
+    ];
+    const BOTH: [Dialect; 2] = [Dialect::Postgres, Dialect::Sqlite];
+    /// Steps of attacks that are what every module does, and where they are: by
+    /// themselves they meet the caller's own rows.
+    const HARMLESS: [(&str, &[Dialect]); 9] = [
+        ("SELECT owner, body FROM secrets", &BOTH),
+        ("SELECT owner, body FROM secrets WHERE owner = 'alice'", &BOTH),
+        ("SELECT owner FROM secrets WHERE owner <> 'mallory'", &BOTH),
+        ("SELECT body FROM secrets", &BOTH),
+        ("SELECT body FROM secrets WHERE owner = NULL", &BOTH),
+        ("SELECT count(*) FROM secrets", &BOTH),
+        ("INSERT INTO secrets (owner, body) VALUES ('alice', 'forged')", &BOTH),
+        ("SELECT row_to_json(secrets), secrets::text FROM secrets", &[Dialect::Postgres]),
+        // There are no users on SQLite: these are columns, which no table has.
+        ("SELECT current_user, session_user, current_role, user", &[Dialect::Sqlite]),
+    ];
+
+    /// The texts of those classes.
+    fn attacks() -> Vec<&'static str> {
+        let (mut classes, mut is_one, mut texts) = (0, false, Vec::new());
+        for line in ATTACKS.lines() {
+            if let Some(class) = line.strip_prefix("## ") {
+                is_one = CLASSES.contains(&class);
+                classes += usize::from(is_one);
+            } else if is_one && !line.is_empty() && !line.starts_with("# ") && !line.starts_with("//") {
+                texts.push(line);
+            }
+        }
+        assert_eq!(classes, CLASSES.len(), "a class has another name by now");
+        texts
+    }
+
+    /// Why a statement is refused: a text, and what replaces it on Postgres and on SQLite.
+    fn refused(dialect: Dialect, text: &str, overrides: [Option<&str>; 2]) -> Option<String> {
+        let tables = "CREATE TABLE secrets (owner text NOT NULL, body text NOT NULL); CREATE TABLE board (note text)";
+        let [postgres, sqlite] = overrides.map(|text| text.map(str::to_owned));
+        let statement = wit::Statement { name: "attack".to_owned(), text: text.to_owned(), postgres, sqlite };
+        let migration = wit::Migration {
+            version: 1,
+            name: "make the tables".to_owned(),
+            postgres: tables.to_owned(),
+            sqlite: tables.to_owned(),
+        };
+        let declared = wit::Declaration { statements: vec![statement], migrations: vec![migration], owned: Vec::new() };
+        vet_all(declared, dialect, "hostile").err()
+    }
+
+    #[test]
+    fn no_attack_is_taken_for_a_statement_or_for_the_text_of_one_database() {
+        let attacks = attacks();
+        assert!(attacks.len() > 250, "{} attacks", attacks.len());
+        for text in &attacks {
+            for dialect in BOTH {
+                let is_harmless = HARMLESS.iter().any(|(harmless, on)| harmless == text && on.contains(&dialect));
+                let [on_postgres, on_sqlite] =
+                    [[Some(*text), None], [None, Some(*text)]].map(|texts| refused(dialect, "SELECT 1", texts));
+                let (its_own, the_others) = match dialect {
+                    Dialect::Postgres => (on_postgres, on_sqlite),
+                    Dialect::Sqlite => (on_sqlite, on_postgres),
+                };
+                assert_eq!(the_others, None, "{text} is never sent to {dialect:?}");
+                for why in [refused(dialect, text, [None, None]), its_own] {
+                    let sentence = "statement `attack` is refused: ";
+                    let is_refused = why.as_ref().is_some_and(|why| why.starts_with(sentence));
+                    assert_eq!(is_refused, !is_harmless, "{text} on {dialect:?}: {why:?}");
+                }
+            }
+        }
+        for (text, _) in HARMLESS {
+            assert!(attacks.contains(&text), "no attack has the step {text}");
+        }
+    }
+}

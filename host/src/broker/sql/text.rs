@@ -31,6 +31,23 @@ impl Default for Texts {
 }
 
 impl Texts {
+    /// See [`Store::verdict`].
+    fn verdict(
+        &self,
+        text: &str,
+        scope: &Scope<'_>,
+        may_vet: impl FnOnce() -> Result<(), SqlError>,
+    ) -> Result<Verdict, SqlError> {
+        let key = Key::from(Sha256::digest(text));
+        if let Some(verdict) = self.get(&key) {
+            return Ok(verdict);
+        }
+        may_vet()?;
+        let verdict = vet(text, scope).map(|vetted| Arc::new(Statement::new("text", vetted)));
+        self.keep(key, verdict.clone());
+        Ok(verdict)
+    }
+
     fn get(&self, key: &Key) -> Option<Verdict> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
@@ -47,15 +64,8 @@ impl Store {
     /// # Errors
     /// What `may_vet` says.
     pub fn verdict(&self, text: &str, may_vet: impl FnOnce() -> Result<(), SqlError>) -> Result<Verdict, SqlError> {
-        let key = Key::from(Sha256::digest(text));
-        if let Some(verdict) = self.texts.get(&key) {
-            return Ok(verdict);
-        }
-        may_vet()?;
         let scope = Scope { dialect: self.schema.dialect, schema: &self.schema.name, tables: &self.schema.tables };
-        let verdict = vet(text, &scope).map(|vetted| Arc::new(Statement::new("text", vetted)));
-        self.texts.keep(key, verdict.clone());
-        Ok(verdict)
+        self.texts.verdict(text, &scope, may_vet)
     }
 
     /// Runs one text.
@@ -98,5 +108,73 @@ impl Store {
         // Another call may have been quicker; the answer is the same.
         let _ = statement.signature.set(signature);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::policy::{Dialect, Tables};
+    use super::*;
+
+    const DENIED: &str = "DROP TABLE secrets";
+
+    /// What is said of a text, by a module without tables.
+    fn ask(texts: &Texts, text: &str, may_vet: impl FnOnce() -> Result<(), SqlError>) -> Result<Verdict, SqlError> {
+        let tables = Tables::default();
+        texts.verdict(text, &Scope { dialect: Dialect::Sqlite, schema: "", tables: &tables }, may_vet)
+    }
+
+    /// Whether leave is asked to vet a text; it is given.
+    fn is_new(texts: &Texts, text: &str) -> bool {
+        let mut asked = false;
+        let verdict = ask(texts, text, || {
+            asked = true;
+            Ok(())
+        });
+        assert_eq!(verdict.expect("leave was given").is_ok(), text != DENIED, "{text}");
+        asked
+    }
+
+    #[test]
+    fn a_text_is_vetted_once_be_it_denied() {
+        let texts = Texts::default();
+        for text in ["SELECT 1", DENIED] {
+            assert!(is_new(&texts, text), "{text}");
+            assert!(!is_new(&texts, text), "{text} is vetted again");
+        }
+        // By every byte of it: what differs in a blank is another text.
+        assert!(is_new(&texts, "SELECT  1"));
+    }
+
+    #[test]
+    fn the_text_that_was_met_longest_ago_is_forgotten() {
+        let texts = Texts::default();
+        for n in 0..VERDICTS {
+            assert!(is_new(&texts, &format!("SELECT {n}")));
+        }
+        assert!(!is_new(&texts, "SELECT 0"), "there is room for all of them");
+        // Met again a moment ago, so that the next one takes the place of another.
+        assert!(is_new(&texts, DENIED));
+        assert!(!is_new(&texts, "SELECT 0"));
+        assert!(is_new(&texts, "SELECT 1"), "more are kept than there is room for");
+        for n in 0..VERDICTS {
+            assert!(is_new(&texts, &format!("SELECT {n} AS other")));
+        }
+        for text in ["SELECT 0", "SELECT 1", DENIED] {
+            assert!(is_new(&texts, text), "{text} is kept for ever");
+        }
+    }
+
+    #[test]
+    fn a_refusal_to_vet_is_passed_on_and_nothing_is_kept() {
+        let texts = Texts::default();
+        let refuse = || Err(SqlError::TooLarge("enough".to_owned()));
+        for text in ["SELECT 1", DENIED] {
+            let refused = ask(&texts, text, refuse);
+            assert!(matches!(refused, Err(SqlError::TooLarge(why)) if why == "enough"), "{text}");
+            assert!(is_new(&texts, text), "{text} was kept");
+            // What is known costs nothing, and is told to whoever may bring no more.
+            assert!(ask(&texts, text, refuse).is_ok(), "{text}");
+        }
     }
 }
