@@ -8,6 +8,9 @@ import { bearer, jwt } from "better-auth/plugins";
 import pg from "pg";
 
 const { DATABASE_URL, BETTER_AUTH_SECRET, ALG, IDS, SECURE, SESSION_SECONDS, JWT_SECONDS, CACHE_BY_KEY } = process.env;
+// Without them a key signs for ever; one that has ended stays published for thirty days.
+const { ROTATION_SECONDS, GRACE_SECONDS } = process.env;
+const seconds = (text) => (text ? Number(text) : undefined);
 
 let handler;
 const server = createServer((request, response) => handler(request, response));
@@ -28,7 +31,11 @@ const options = {
   plugins: [
     bearer(),
     jwt({
-      jwks: { keyPairConfig: { alg: ALG ?? "EdDSA" } },
+      jwks: {
+        keyPairConfig: { alg: ALG ?? "EdDSA" },
+        rotationInterval: seconds(ROTATION_SECONDS),
+        gracePeriod: seconds(GRACE_SECONDS),
+      },
       jwt: { expirationTime: new Date(Date.now() + 1000 * Number(JWT_SECONDS ?? 900)) },
       sessionCookieCache: CACHE_BY_KEY === "1",
     }),

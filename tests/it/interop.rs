@@ -37,7 +37,13 @@ use harness::{Database, Setup, TestDatabase, TestHost};
 
 /// An Innkeeper beside a Better Auth: one database, one secret, and its URL.
 async fn beside(auth: &BetterAuth, database: &TestDatabase) -> TestHost {
+    beside_with(auth, database, &[]).await
+}
+
+/// The same with more settings.
+async fn beside_with(auth: &BetterAuth, database: &TestDatabase, vars: &[(&str, &str)]) -> TestHost {
     let setup = Setup::guest("todo").on(Database::Postgres).env("BETTER_AUTH_URL", &auth.url);
+    let setup = vars.iter().fold(setup, |setup, (name, value)| setup.env(name, value));
     setup.start_with(database.clone()).await.expect("the host starts")
 }
 
@@ -226,12 +232,77 @@ async fn new_keys_are_found_and_withdrawn_ones_dropped() {
     sqlx::raw_sql("DELETE FROM \"jwks\"").execute(&pool).await.unwrap();
     pool.close().await;
     let new = auth.jwt(&ada).await;
-    let until = Instant::now() + Duration::from_secs(45);
     for host in &hosts {
-        while status(tasks(host, &ada).bearer_auth(&new)).await != 200 {
-            assert!(Instant::now() < until, "the new key is not accepted");
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
+        until_accepted(host, &ada, &new).await;
         assert_eq!(status(tasks(host, &ada).bearer_auth(&old)).await, 401);
+    }
+}
+
+/// Waits until a host has heard of a new key: it asks for unknown ones twice a minute.
+async fn until_accepted(host: &TestHost, user: &User, jwt: &str) {
+    let until = Instant::now() + Duration::from_secs(45);
+    while status(tasks(host, user).bearer_auth(jwt)).await != 200 {
+        assert!(Instant::now() < until, "the new key is not accepted");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// A key that was rotated out signs no more, and is published for as long as tokens by it
+/// may be around.
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_outlive_the_rotation_of_their_keys_while_these_are_published() {
+    let database = TestDatabase::create(Database::Postgres).await;
+    let auth = BetterAuth::start(&database, &[("ROTATION_SECONDS", "3"), ("GRACE_SECONDS", "75")]).await;
+    let ada = auth.sign_up("ada").await;
+    let hosts = [beside(&auth, &database).await, beside_the_tables(&database).await];
+    let old = auth.jwt(&ada).await;
+    for host in &hosts {
+        assert_eq!(status(tasks(host, &ada).bearer_auth(&old)).await, 200);
+    }
+    let new = auth.jwt_by_another_key(&ada, &old).await;
+    for host in &hosts {
+        until_accepted(host, &ada, &new).await;
+        // Kept, though the keys were read again.
+        assert_eq!(status(tasks(host, &ada).bearer_auth(&old)).await, 200);
+    }
+    assert!(auth.publishes_key_of(&old).await, "the hosts were right to accept it");
+    let until = Instant::now() + Duration::from_secs(100);
+    while auth.publishes_key_of(&old).await {
+        assert!(Instant::now() < until, "it is published for ever");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    // One that remembers nothing, and reads the keys once for both.
+    let (later, latest) = (beside(&auth, &database).await, auth.jwt(&ada).await);
+    assert_eq!(status(tasks(&later, &ada).bearer_auth(&old)).await, 401);
+    assert_eq!(status(tasks(&later, &ada).bearer_auth(&latest)).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_issuer_and_audience_of_its_tokens_under_its_own_origin() {
+    for by_key in [false, true] {
+        let database = TestDatabase::create(Database::Postgres).await;
+        let auth = BetterAuth::start(&database, &[("CACHE_BY_KEY", if by_key { "1" } else { "0" })]).await;
+        let ada = auth.sign_up("ada").await;
+        let (its, other) = (auth.url.as_str(), "https://other.example");
+        // The cache that the secret signs names neither; the one that a key signs has an
+        // audience of its own.
+        let cached = if by_key { 200 } else { 401 };
+        for (vars, of_jwt, of_cache) in [
+            (vec![("AUTH_ISSUER", its), ("AUTH_AUDIENCE", its)], 200, cached),
+            (vec![("AUTH_ISSUER", its)], 200, cached),
+            (vec![("AUTH_AUDIENCE", its)], 200, cached),
+            (vec![("AUTH_ISSUER", its), ("AUTH_AUDIENCE", other)], 401, cached),
+            (vec![("AUTH_ISSUER", other)], 401, 401),
+        ] {
+            let host = beside_with(&auth, &database, &vars).await;
+            let (jwt, also) = (auth.jwt(&ada).await, auth.jwt_of_session(&ada).await);
+            let mut all: Vec<_> = sessions(&host, &ada).into_iter().map(|(what, by)| (what, by, 200)).collect();
+            all.push(("/token", tasks(&host, &ada).bearer_auth(jwt), of_jwt));
+            all.push(("set-auth-jwt", tasks(&host, &ada).bearer_auth(also), of_jwt));
+            all.push(("session_data", tasks(&host, &ada).bearer_auth(ada.cookie_named("session_data")), of_cache));
+            for (what, request, expected) in all {
+                assert_eq!(status(request).await, expected, "{vars:?}, the cache by key: {by_key}, {what}");
+            }
+        }
     }
 }

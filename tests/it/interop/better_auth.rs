@@ -1,6 +1,7 @@
 //! Better Auth under Node, and a client that does what a frontend does.
 
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, SET_COOKIE};
 use reqwest::{Client, RequestBuilder};
@@ -99,6 +100,26 @@ impl BetterAuth {
         answer["token"].as_str().unwrap_or_else(|| panic!("no token: {answer}")).to_owned()
     }
 
+    /// The same by another key than this one, as soon as the keys were rotated.
+    pub async fn jwt_by_another_key(&self, user: &User, before: &str) -> String {
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let jwt = self.jwt(user).await;
+            if kid(&jwt) != kid(before) {
+                return jwt;
+            }
+            assert!(Instant::now() < until, "the keys are not rotated");
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    /// Whether it publishes the key of this token.
+    pub async fn publishes_key_of(&self, jwt: &str) -> bool {
+        let keys = self.client.get(format!("{}/api/auth/jwks", self.url)).send().await.expect("an answer");
+        let keys: Value = keys.json().await.expect("JSON");
+        keys["keys"].as_array().expect("a list").iter().any(|key| key["kid"] == kid(jwt))
+    }
+
     /// As a page gets one beside its session.
     pub async fn jwt_of_session(&self, user: &User) -> String {
         let session = self.client.get(format!("{}/api/auth/get-session", self.url)).header("cookie", user.cookies());
@@ -119,6 +140,11 @@ impl User {
         let cookie = self.cookies.iter().find(|(full, _)| full.rsplit('.').next() == Some(name));
         &cookie.unwrap_or_else(|| panic!("no cookie {name}")).1
     }
+}
+
+/// The name of the key that a token is signed with.
+pub fn kid(jwt: &str) -> String {
+    jsonwebtoken::decode_header(jwt).expect("a head").kid.expect("the name of a key")
 }
 
 fn cookies(headers: &HeaderMap) -> Vec<(String, String)> {
