@@ -232,7 +232,8 @@ impl TestHost {
 
     /// Waits until the modules are loaded, or the host has given up.
     async fn loaded(self) -> Result<Self, StartError> {
-        let until = Instant::now() + Duration::from_secs(60);
+        // An interpreter takes half a minute to compile, and a busy machine several times that.
+        let until = Instant::now() + Duration::from_secs(180);
         while Instant::now() < until {
             if self.task.is_finished() {
                 return Err(self.task.await.expect("no panic").expect_err("a host that stops has a reason"));
@@ -245,7 +246,7 @@ impl TestHost {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("the modules are not loaded after a minute");
+        panic!("the modules are not loaded after three minutes");
     }
 
     pub fn url(&self, path: &str) -> String {
