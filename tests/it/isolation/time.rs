@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
+use super::world::hostile_within;
 use crate::harness::{As, Database, Setup, TestHost, guest, report};
 
 const ROWS: usize = 30;
@@ -134,10 +135,8 @@ async fn slow_statements_end_at_their_time_and_stop_no_other_module() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_statement_takes_its_whole_transaction_with_it_on_either_database() {
-    let module = "[[module]]\nname = \"hostile\"\nsource = \"replaced\"\n\
-                  grants = { sql = { database = \"main\", free = true } }\nlimits = { sql_time = \"1s\" }\n";
     for database in Database::BOTH {
-        let host = Setup::guest("hostile").file(module).on(database).start().await;
+        let host = hostile_within("1s").on(database).start().await;
         end_at_their_time(&host, &format!("{database:?}")).await;
     }
 }

@@ -83,7 +83,7 @@ impl World {
         };
         let rows = format!(
             "INSERT INTO hostile.secrets (owner, id, body) SELECT '{owner}', \
-             CASE n WHEN 1 THEN '{id}'::uuid ELSE gen_random_uuid() END, \
+             CASE n WHEN 1 THEN '{id}'::uuid ELSE md5('{owner}' || n)::uuid END, \
              '{word}-{MARKER}-' || n FROM generate_series(1, {OF_ALICE}) AS n"
         );
         // Statistics that are made at another moment give another plan.
