@@ -25,12 +25,14 @@ mod schema;
 mod scrub;
 mod wire;
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use async_openai::Client;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, timeout_at};
-use tracing::{debug, warn};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, debug, warn};
 
 use self::answer::Origin;
 use self::breaker::Breaker;
@@ -112,7 +114,7 @@ impl Upstream {
             Dialect::Chat => chat::request(&self.config, request),
             Dialect::Responses => responses::request(&self.config, request),
         };
-        let body = body.map_err(Failure::unsendable)?;
+        let body = Arc::from(body.map_err(Failure::unsendable)?);
         let (clock, input) = (Clock::start(self.config.timeouts), estimate_input(request));
         let most =
             ANSWER_BYTES + TOKEN_BYTES * request.max_output_tokens.unwrap_or(self.config.max_output_tokens) as usize;
@@ -123,7 +125,7 @@ impl Upstream {
                 return Err(Failure { said, ..Failure::unsendable(error) });
             }
             *tries += 1;
-            let failure = match self.attempt(&body, clock, input, most).await {
+            let failure = match self.attempt(Arc::clone(&body), clock, input, most).await {
                 Ok(answer) => {
                     self.count(false);
                     return Ok(answer);
@@ -138,22 +140,27 @@ impl Upstream {
         }
     }
 
-    async fn attempt(&self, body: &RawValue, clock: Clock, input: u64, most: usize) -> Result<Answer, Failure> {
+    async fn attempt(&self, body: Arc<RawValue>, clock: Clock, input: u64, most: usize) -> Result<Answer, Failure> {
         let exchange = Arc::new(Exchange::default());
         let wire =
             Wire { http: self.http.clone(), exchange: Arc::clone(&exchange), scrub: Arc::clone(&self.scrub), most };
         let client = Client::build(self.http.clone(), self.access.clone()).with_http_service(wire);
         let (alias, scrub) = (self.config.alias.clone(), Arc::clone(&self.scrub));
         let origin = Origin { alias, scrub, input, clock, exchange };
-        let opening = async {
-            let deltas = match self.config.dialect {
-                Dialect::Chat => chat::open(&client, body).await,
-                Dialect::Responses => responses::open(&client, body).await,
+        let dialect = self.config.dialect;
+        let opening = async move {
+            let deltas = match dialect {
+                Dialect::Chat => chat::open(&client, &body).await,
+                Dialect::Responses => responses::open(&client, &body).await,
             };
             Answer::new(origin, deltas.map_err(wire::failure)?).first().await
         };
+        // Not on the guest's fibre: to connect takes twice the stack of everything else, and
+        // a fibre holds what it has once needed for as long as the answer is streamed.
+        let opening = AbortOnDropHandle::new(tokio::spawn(opening.in_current_span()));
         let (until, wait) = clock.first_event();
-        timeout_at(until, opening).await.unwrap_or_else(|_| Err(Failure::late(wait)))
+        let opened = timeout_at(until, opening).await.map_err(|_| Failure::late(wait))?;
+        opened.unwrap_or_else(|error| resume_unwind(error.into_panic()))
     }
 
     fn count(&self, is_outage: bool) {
