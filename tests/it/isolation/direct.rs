@@ -196,5 +196,6 @@ async fn attacks_succeed_where_the_database_knows_callers_by_a_plain_setting() {
 #[tokio::test(flavor = "multi_thread")]
 async fn attacks_succeed_where_rows_have_no_policy() {
     let open = "ALTER POLICY innkeeper ON hostile.secrets USING (true) WITH CHECK (true)";
-    assert_eq!(unnoticed(open, |attack| attack.class == "own rows as oracles").await, [""; 0]);
+    let reads = |attack: &Attack| attack.class == "own rows as oracles" || attack.name == "copy the table out";
+    assert_eq!(unnoticed(open, reads).await, [""; 0]);
 }

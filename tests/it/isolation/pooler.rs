@@ -10,8 +10,9 @@ use reqwest::{RequestBuilder, Url};
 use serde_json::{Value, json};
 
 use super::attacks::{Attack, all};
+use super::guarded::{self, Way, honest};
 use super::time::end_at_their_time;
-use super::world::{OF_ALICE, OF_MALLORY, World, hostile, hostile_within};
+use super::world::{OF_ALICE, World, hostile, hostile_within};
 use crate::harness::{As, Bouncer, Database, Setup, Steady, TestDatabase, TestHost, Wire, report};
 
 const CALLERS: usize = 8;
@@ -173,21 +174,10 @@ async fn wrong_rows(question: RequestBuilder, caller: &'static str, rows: usize)
 /// Everything that was wrong with an attack's answer, with the world after it, and with
 /// what both callers see then.
 async fn attempt(world: &mut World, host: &TestHost, attack: &Attack) -> Vec<String> {
-    // A seal of hers that fits no session.
-    let seal = format!("{}alice", "0".repeat(96));
-    let texts: Vec<String> = attack.texts.iter().map(|text| world.fill(text, 1, &seal)).collect();
-    let answer = host.post("/texts", &json!(texts)).by("mallory").send().await.expect("an answer");
-    let status = answer.status();
-    let body = answer.bytes().await.expect("a body");
-    let mut wrong = Vec::from_iter(world.forbidden.leak(&body, true));
-    if status != 200 {
-        wrong.push(format!("{status} {}", String::from_utf8_lossy(&body)));
-    }
+    let mut wrong = guarded::attempt(world, host, attack, Way::Texts).await.wrong;
     // Before mallory has his rows back.
     wrong.extend(world.damage().await);
-    for (caller, rows) in [("alice", OF_ALICE), ("mallory", OF_MALLORY)] {
-        wrong.extend(wrong_rows(whose(host, caller), caller, rows).await);
-    }
+    wrong.extend(honest(host, OF_ALICE).await.err());
     wrong.into_iter().map(|what| format!("{} / {}: {what}", attack.class, attack.name)).collect()
 }
 
