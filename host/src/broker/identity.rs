@@ -32,6 +32,7 @@ mod sessions;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod verified;
 
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ use self::policy::Credential;
 use self::session_token::{SessionToken, Signatures};
 use self::sessions::Sessions;
 use self::tables::{Lookup, Tables};
+use self::verified::{By, Digest, Verified};
 use crate::call::Caller;
 use crate::config::{Config, DatabaseKind};
 
@@ -63,6 +65,7 @@ pub struct Identity {
     keys: Option<Arc<Keys>>,
     sessions: Option<Sessions>,
     accounts: Option<Arc<Accounts>>,
+    verified: Verified,
     /// Whether cookies are looked at. Only Better Auth hands them out.
     cookies: bool,
     origins: Vec<HeaderValue>,
@@ -104,6 +107,7 @@ impl Identity {
             keys: source.map(|source| Keys::new(source, tasks.clone())),
             sessions: tables.map(|tables| Sessions::new(tables, auth.session_cache)),
             accounts,
+            verified: Verified::new(),
             cookies,
             origins: config.cors_origins.iter().cloned().chain(own).collect(),
             rules,
@@ -165,20 +169,43 @@ impl Identity {
     }
 
     async fn jwt(&self, token: &str) -> Result<Caller, Refusal> {
-        let token = Unverified::read(token)?;
-        match &token.signer {
-            Signer::Secret => {
-                let caller = self.hs256.as_ref().ok_or(Rejected::NotConfigured)?.verify(&token)?;
-                match &caller.session {
-                    None => Ok(caller),
-                    Some(session) => self.of_session(Id::new(session)?, &caller).await,
-                }
-            }
-            Signer::Key { algorithm, kid } => {
-                let key = self.keys.as_ref().ok_or(Rejected::NotConfigured)?.find(kid).await?;
-                Ok(key.verify(&token, *algorithm, &self.rules)?)
-            }
+        let digest = Digest::of(token);
+        let known = match digest {
+            Some(digest) => self.known(digest).await?,
+            None => None,
+        };
+        let caller = match known {
+            Some(caller) => caller,
+            None => self.verify(token, digest).await?,
+        };
+        match &caller.session {
+            None => Ok(caller),
+            Some(session) => self.of_session(Id::new(session)?, &caller).await,
         }
+    }
+
+    /// The caller of a token that was verified before, if that still counts.
+    async fn known(&self, token: Digest) -> Result<Option<Caller>, Refusal> {
+        let Some((caller, by)) = self.verified.get(token) else { return Ok(None) };
+        let By::Key { kid, key } = by else { return Ok(Some(caller)) };
+        // A key that was withdrawn, or replaced under its name, vouches for nobody.
+        let current = self.keys()?.find(&kid).await?;
+        Ok(Arc::ptr_eq(&current, &key).then_some(caller))
+    }
+
+    async fn verify(&self, token: &str, digest: Option<Digest>) -> Result<Caller, Refusal> {
+        let token = Unverified::read(token)?;
+        let (caller, by) = match &token.signer {
+            Signer::Secret => (self.hs256.as_ref().ok_or(Rejected::NotConfigured)?.verify(&token)?, By::Secret),
+            Signer::Key { algorithm, kid } => {
+                let key = self.keys()?.find(kid).await?;
+                (key.verify(&token, *algorithm, &self.rules)?, By::Key { kid: kid.as_str().into(), key })
+            }
+        };
+        if let Some(digest) = digest {
+            self.verified.put(digest, &caller, by);
+        }
+        Ok(caller)
     }
 
     /// The caller of a token of our own: as the tables know him now, and for no
@@ -191,6 +218,10 @@ impl Identity {
         }
         let expires_at = found.expires_at.min(claimed.expires_at);
         Ok(Caller { expires_at, issuer: claimed.issuer.clone(), scopes: claimed.scopes.clone(), ..found })
+    }
+
+    fn keys(&self) -> Result<&Arc<Keys>, Rejected> {
+        self.keys.as_ref().ok_or(Rejected::NotConfigured)
     }
 
     fn signatures(&self) -> Result<&Signatures, Rejected> {

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::public_key::{Jwk, PublicKey, Unusable};
 use super::session_token::{SessionToken, Signatures};
+use super::verified::Digest;
 use super::{Foreign, Identity, NewToken, Refusal, Rejected, mint, policy};
 use crate::call::Caller;
 use crate::config::{Config, Env, Flags};
@@ -130,6 +131,23 @@ fn a_minted_token_is_accepted_and_carries_its_claims() {
     let token = mint(SECRET.as_bytes(), &token).expect("signed");
     let caller = send(&identity(None, None), &token).expect("accepted").expect("a caller");
     assert_eq!((caller.name.as_deref(), caller.email.as_deref()), (Some("Ada"), Some("ada@example.com")));
+}
+
+#[test]
+fn a_token_is_verified_once() {
+    let identity = identity(None, None);
+    let token = hs256(&json!({"sub": "ada", "exp": LATER}));
+    let subject = || send(&identity, &token).expect("accepted").expect("a caller").subject;
+    assert_eq!(subject(), "ada");
+    // Nobody could tell otherwise where the answer comes from.
+    let digest = Digest::of(&token).expect("short");
+    let (caller, by) = identity.verified.get(digest).expect("remembered");
+    identity.verified.put(digest, &Caller { subject: "from memory".to_owned(), ..caller }, by);
+    assert_eq!(subject(), "from memory");
+    let mut forged = token.clone();
+    forged.replace_range(forged.len() - 2.., "AA");
+    assert_eq!(send(&identity, &forged), Err(Rejected::Invalid));
+    assert_eq!(send(&identity, &forged), Err(Rejected::Invalid));
 }
 
 #[test]

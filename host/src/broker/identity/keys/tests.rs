@@ -1,12 +1,23 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+use ed25519_dalek::{Signer as _, SigningKey};
+use http::{HeaderMap, HeaderValue, Method, header};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::broker::identity::{Foreign, Identity};
+use crate::config::{Config, Env, Flags};
 
 /// RFC 8037, appendix A.2.
 const KEY: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"ed","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+/// The same section's other half, of A.1.
+const PRIVATE: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+/// A key of somebody else's, under the same name: RFC 8032, section 7.1, test 2.
+const OTHER: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"ed","x":"PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw"}"#;
 const SHORT: Pace = Pace {
     between: Duration::from_millis(100),
     fresh: Duration::from_millis(300),
@@ -96,4 +107,46 @@ async fn keys_outlive_their_issuer_for_a_while_and_no_longer() {
     issuer.publish(Some(KEY));
     pass(110).await;
     assert!(keys.find("ed").await.is_ok());
+}
+
+fn token() -> String {
+    let secret: [u8; 32] = B64.decode(PRIVATE).expect("base64").try_into().expect("32 bytes");
+    let part = |value: serde_json::Value| B64.encode(value.to_string());
+    let body = format!(
+        "{}.{}",
+        part(json!({"alg": "EdDSA", "kid": "ed"})),
+        part(json!({"sub": "ada", "exp": 4_000_000_000_u64}))
+    );
+    let signature = SigningKey::from_bytes(&secret).sign(body.as_bytes());
+    format!("{body}.{}", B64.encode(signature.to_bytes()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_verified_ends_with_its_key() {
+    let (issuer, url) = Issuer::start().await;
+    let config = Config::load(&Flags::default(), &Env::of([("INNKEEPER_DEV", "1")])).expect("valid");
+    let mut identity = Identity::new(&config, Foreign::default(), &TaskTracker::new()).expect("nothing to connect to");
+    identity.keys = Some(Keys::at(SHORT, Source::url(&url).expect("a URL"), TaskTracker::new()));
+    let headers = HeaderMap::from_iter([(
+        header::AUTHORIZATION,
+        HeaderValue::try_from(format!("Bearer {}", token())).expect("ASCII"),
+    )]);
+    let ask = async || identity.authenticate(&Method::GET, &headers).await;
+    for _ in 0..3 {
+        assert_eq!(ask().await.expect("accepted").expect("a caller").subject, "ada");
+    }
+    for keys in [Some(""), Some(OTHER)] {
+        issuer.publish(keys);
+        until("refused", async || {
+            pass(110).await;
+            matches!(ask().await, Err(Refusal::Rejected(Rejected::Invalid)))
+        })
+        .await;
+        issuer.publish(Some(KEY));
+        until("accepted again", async || {
+            pass(110).await;
+            ask().await.is_ok()
+        })
+        .await;
+    }
 }
